@@ -1,0 +1,1 @@
+"""Floor 0: raw arrays. Knows neither Tensor nor gradient."""

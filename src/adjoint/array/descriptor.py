@@ -1,0 +1,133 @@
+"""Descriptors: what a raw array is, in one interned object.
+
+In: a raw array.  Out: a `Descriptor` - element type, array library, storage and shape.  Equal
+descriptors are the *same* object, so the straight path of an operator decides with one `is` that two
+operands need neither promotion nor broadcasting, and already holds the descriptor of the result.
+
+Note [Three storages]
+    A tensor with dimensions holds an array (ARRAY). A 0-d tensor holds a NumPy scalar (SCALAR), since
+    arithmetic on scalars is about six times cheaper than on 0-d arrays; a 0-d *array* (ZERO_D) takes
+    its place as soon as memory must be shared: a view, an in-place write, `.numpy()`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from adjoint.array import dtypes, numpy_
+from adjoint.array.device import CPU, Size, device
+
+__all__ = ["ArrayType", "Descriptor", "array_type", "describe"]
+
+ARRAY, SCALAR, ZERO_D = range(3)
+
+# How far the straight path may go: not at all, numbers without true division, everything.
+SLOW, EXACT_NUMBERS, REAL_NUMBERS = range(3)
+
+_SHAPES_KEPT = 4096
+_CONSTANTS_KEPT = 1024
+
+
+class ArrayType:
+    """An element type in an array library: what all its descriptors share."""
+
+    __slots__ = (
+        *("constants", "device", "dtype", "fast", "numpy", "scalar", "scalar_type", "shapes"),
+        *("shapes_get", "xp", "zero_d"),
+    )
+
+    def __init__(self, dtype: dtypes.dtype, xp: Any, device: device, fast: int) -> None:
+        self.dtype = dtype
+        self.numpy = dtype.numpy
+        self.scalar_type = dtype.numpy.type
+        self.xp = xp
+        self.device = device
+        self.fast = fast
+        self.constants: dict[Any, Any] = {}
+        self.shapes: dict[tuple[int, ...], Descriptor] = {}
+        self.shapes_get = self.shapes.get
+        self.scalar = Descriptor(self, (), SCALAR)
+        self.zero_d = Descriptor(self, (), ZERO_D)
+        self.zero_d.result = self.scalar
+
+    def shaped(self, shape: tuple[int, ...]) -> Descriptor:
+        """The descriptor of an array of this type with that shape (0-d: a scalar's)."""
+        if not shape:
+            return self.scalar
+        found = self.shapes_get(shape)
+        if found is None:
+            if len(self.shapes) >= _SHAPES_KEPT:
+                self.shapes.clear()  # descriptors in use live on; only their identity is forgotten
+            found = self.shapes[shape] = Descriptor(self, tuple(shape), ARRAY)
+        return found
+
+    def constant(self, number: Any) -> Any:
+        """A NumPy scalar of this type for a Python number, kept for the next time.
+
+        Zeros and nan are never kept: 0.0 == -0.0 and nan != nan would confuse the cache.
+        """
+        made = self.scalar_type(number)
+        if number and number == number:
+            if len(self.constants) >= _CONSTANTS_KEPT:
+                self.constants.clear()
+            self.constants[number] = made
+        return made
+
+
+class Descriptor:
+    """Element type, storage and shape of a raw array; interned, compared by identity.
+
+    ``result`` is the descriptor of an elementwise operator's result on operands like this one.
+    """
+
+    __slots__ = ("constants_get", "dtype", "fast", "numpy", "result", "shape", "size", "storage", "type")
+
+    def __init__(self, type: ArrayType, shape: tuple[int, ...], storage: int) -> None:
+        self.type = type
+        self.dtype = type.dtype
+        self.numpy = type.numpy
+        self.fast = type.fast
+        self.shape = shape
+        self.size = Size(shape)
+        self.storage = storage
+        self.constants_get = type.constants.get
+        self.result: Descriptor = self
+
+    def __repr__(self) -> str:
+        return f"Descriptor({self.dtype.name}{list(self.shape)})"
+
+
+def _fast(dtype: dtypes.dtype) -> int:
+    if dtype in (dtypes.float32, dtypes.float64):
+        return REAL_NUMBERS
+    return EXACT_NUMBERS if dtype in (dtypes.int64, dtypes.int32) else SLOW
+
+
+_types: dict[Any, ArrayType] = {}
+
+
+def array_type(dtype: dtypes.dtype) -> ArrayType:
+    """The NumPy array type for ``dtype``."""
+    return _types.get(dtype.numpy) or _make_type(dtype)
+
+
+def _make_type(dtype: dtypes.dtype) -> ArrayType:
+    made = _types[dtype.numpy] = ArrayType(dtype, numpy_, CPU, _fast(dtype))
+    return made
+
+
+def describe(raw: Any) -> Descriptor:
+    """The descriptor of a raw array of any array library."""
+    kind = type(raw)
+    if kind is np.ndarray:
+        found = _types.get(raw.dtype) or _make_type(dtypes.from_numpy_dtype(raw.dtype))
+        shape = raw.shape
+        if not shape:
+            return found.zero_d
+        return found.shapes_get(shape) or found.shaped(shape)
+    if isinstance(raw, np.generic):
+        return (_types.get(raw.dtype) or _make_type(dtypes.from_numpy_dtype(raw.dtype))).scalar
+    described: Descriptor = raw.describe()
+    return described

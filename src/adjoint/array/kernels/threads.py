@@ -1,0 +1,135 @@
+"""Two threads where an array is large: one piece of work split over the batch, deterministically.
+
+In: a function of a range and what the whole range costs. Out: the range done, by several threads
+where that pays and NumPy's own OpenBLAS is known, else by the caller alone. NumPy releases the
+interpreter lock while it copies and multiplies, so plain Python threads do run side by side.
+"""
+
+import contextlib
+import ctypes
+import glob
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+__all__ = ["available", "split"]
+
+# Note: why OpenBLAS runs on one thread meanwhile
+#
+# OpenBLAS shares each product among its own threads, who wait for each other by spinning; the copies
+# between two products stay on one core. One product at a time per Python thread instead keeps both
+# cores busy with copies too (a 3x3 convolution: 10.6 -> 6.6 ms) and cannot stall when another
+# program takes a core away. Waking a thread costs up to 0.1 ms: below `WORTH` nothing is split.
+
+WORTH = 4e-4  # seconds of work, estimated from the shapes (never measured: same program, same bits)
+
+
+def split(work: Callable[[int, int], None], count: int, seconds: float) -> None:
+    """Call ``work(first, last)`` on parts that together make up ``range(count)``.
+
+    ``seconds`` is a rough estimate of what all of it costs on one thread.
+    """
+    parts = min(available(), count) if seconds >= WORTH else 1
+    if parts < 2:
+        work(0, count)
+        return
+    bounds = [count * part // parts for part in range(parts + 1)]
+    with _blas_on_one_thread():
+        others = [_pool().submit(work, *bounds[i : i + 2]) for i in range(1, parts)]
+        try:
+            work(bounds[0], bounds[1])
+        finally:
+            errors = [other.exception() for other in others]
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+def available() -> int:
+    """Return how many threads `split` may use: as many as OpenBLAS would, 1 if that is unknown.
+
+    Example:
+        >>> available() >= 1
+        True
+    """
+    blas = _openblas()
+    return 1 if blas is None else max(1, min(_processors(), _threads_of(blas)))
+
+
+@cache
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_processors(), thread_name_prefix="adjoint")
+
+
+if hasattr(os, "register_at_fork"):  # a child process inherits the pool, but none of its threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+# ---- OpenBLAS's own threads
+
+
+class _Blas:
+    """How to ask the OpenBLAS of NumPy's wheels for its number of threads, and to set it."""
+
+    def __init__(self, get: Any, set_: Any) -> None:
+        get.argtypes, get.restype = (), ctypes.c_int
+        set_.argtypes, set_.restype = (ctypes.c_int,), None
+        self.get, self.set = get, set_
+        self.lock = threading.Lock()
+        self.users = 0  # calls of `split` under way
+        self.threads = 0  # what OpenBLAS had before the first of them
+
+
+@cache
+def _openblas() -> _Blas | None:
+    """Return NumPy's OpenBLAS if it came in NumPy's wheel, else None."""
+    home = os.path.dirname(np.__file__)
+    for folder in (home + ".libs", os.path.join(home, ".dylibs")):
+        for path in sorted(glob.glob(os.path.join(folder, "libscipy_openblas*"))):
+            try:
+                library = ctypes.CDLL(path)
+            except OSError:
+                continue
+            for suffix in ("64_", ""):
+                get = getattr(library, f"scipy_openblas_get_num_threads{suffix}", None)
+                set_ = getattr(library, f"scipy_openblas_set_num_threads{suffix}", None)
+                if get is not None and set_ is not None:
+                    return _Blas(get, set_)
+    return None
+
+
+def _threads_of(blas: _Blas) -> int:
+    with blas.lock:
+        return blas.threads if blas.users else int(blas.get())
+
+
+@contextlib.contextmanager
+def _blas_on_one_thread() -> Iterator[None]:
+    blas = _openblas()
+    if blas is None:
+        yield
+        return
+    with blas.lock:
+        if not blas.users:
+            blas.threads = int(blas.get())
+            blas.set(1)
+        blas.users += 1
+    try:
+        yield
+    finally:
+        with blas.lock:
+            blas.users -= 1
+            if not blas.users:
+                blas.set(blas.threads)

@@ -1,0 +1,397 @@
+"""The array contract over NumPy: aliases, and our own functions where NumPy has none or a slow one.
+
+In and out: `numpy.ndarray`s and NumPy scalars.  `array/namespace.py` states the contract; rules call
+these functions as ``xp.name``.  SciPy is imported on the first call that needs it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+from typing import Any
+
+import numpy as np
+
+Array = Any
+Shape = tuple[int, ...]
+
+# ---- elementwise ---------------------------------------------------------------------------------
+
+absolute = np.absolute
+add = np.add
+arccos = np.arccos
+arccosh = np.arccosh
+arcsin = np.arcsin
+arcsinh = np.arcsinh
+arctan = np.arctan
+arctan2 = np.arctan2
+arctanh = np.arctanh
+bitwise_and = np.bitwise_and
+bitwise_not = np.bitwise_not
+bitwise_or = np.bitwise_or
+bitwise_xor = np.bitwise_xor
+ceil = np.ceil
+conj = np.conjugate
+copysign = np.copysign
+cos = np.cos
+cosh = np.cosh
+divide = np.divide
+equal = np.equal
+exp = np.exp
+exp2 = np.exp2
+expm1 = np.expm1
+floor = np.floor
+floor_divide = np.floor_divide
+fmax = np.fmax
+fmin = np.fmin
+fmod = np.fmod
+greater = np.greater
+greater_equal = np.greater_equal
+hypot = np.hypot
+imag = np.imag
+isfinite = np.isfinite
+isinf = np.isinf
+isnan = np.isnan
+left_shift = np.left_shift
+less = np.less
+less_equal = np.less_equal
+log = np.log
+log10 = np.log10
+log1p = np.log1p
+log2 = np.log2
+logaddexp = np.logaddexp
+logical_and = np.logical_and
+logical_not = np.logical_not
+logical_or = np.logical_or
+logical_xor = np.logical_xor
+maximum = np.maximum
+minimum = np.minimum
+multiply = np.multiply
+negative = np.negative
+not_equal = np.not_equal
+power = np.power
+real = np.real
+remainder = np.remainder
+right_shift = np.right_shift
+rint = np.rint
+signbit = np.signbit
+sin = np.sin
+sinh = np.sinh
+sqrt = np.sqrt
+subtract = np.subtract
+tan = np.tan
+tanh = np.tanh
+trunc = np.trunc
+where = np.where
+
+
+def sign(x: Array) -> Array:
+    """The sign of each element; of a complex one its direction ``x / abs(x)``."""
+    return np.sign(x)
+
+
+def clip(x: Array, low: Array, high: Array) -> Array:
+    """``x`` limited to [low, high]; either bound may be None."""
+    if low is not None:
+        x = np.maximum(x, low)
+    return x if high is None else np.minimum(x, high)
+
+
+def sigmoid(x: Array) -> Array:
+    """The logistic function ``1 / (1 + e ** -x)``; overflow of the exponential gives the right limit."""
+    return 1 / (1 + np.exp(-x))
+
+
+@functools.cache
+def _scipy(name: str) -> Any:
+    return importlib.import_module(f"scipy.{name}")
+
+
+def erf(x: Array) -> Array:
+    """The error function."""
+    return _scipy("special").erf(x)
+
+
+def erfinv(x: Array) -> Array:
+    """The inverse of the error function."""
+    return _scipy("special").erfinv(x)
+
+
+def lgamma(x: Array) -> Array:
+    """The logarithm of the absolute value of the gamma function."""
+    return _scipy("special").gammaln(x)
+
+
+def polygamma(n: int, x: Array) -> Array:
+    """The n-th derivative of the digamma function (n = 0: digamma itself)."""
+    special = _scipy("special")
+    values = special.psi(x) if n == 0 else special.polygamma(n, x)
+    return values.astype(x.dtype, copy=False)
+
+
+# ---- reductions ----------------------------------------------------------------------------------
+
+_add_reduce = np.add.reduce
+
+
+def sum(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
+    """The sum over the axes (None: all), in the dtype of ``x``."""
+    return _add_reduce(x, axis, x.dtype, None, keepdims)
+
+
+def mean(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
+    """The mean over the axes (None: all), in the dtype of ``x``."""
+    total = _add_reduce(x, axis, x.dtype, None, keepdims)
+    count = x.size // total.size if total.size else math.prod(x.shape[a] for a in axis or ())
+    return total / x.dtype.type(count)
+
+
+def prod(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
+    """The product over the axes (None: all), in the dtype of ``x``."""
+    return np.multiply.reduce(x, axis, x.dtype, None, keepdims)
+
+
+def max(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
+    """The largest element along the axes; nan if there is one."""
+    return np.maximum.reduce(x, axis, None, None, keepdims)
+
+
+def min(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
+    """The smallest element along the axes; nan if there is one."""
+    return np.minimum.reduce(x, axis, None, None, keepdims)
+
+
+def any(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
+    """Whether any element along the axes is true."""
+    return np.logical_or.reduce(x, axis, None, None, keepdims)
+
+
+def all(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
+    """Whether all elements along the axes are true."""
+    return np.logical_and.reduce(x, axis, None, None, keepdims)
+
+
+argmax = np.argmax
+argmin = np.argmin
+cumprod = np.cumprod
+cumsum = np.cumsum
+
+
+# ---- shape ---------------------------------------------------------------------------------------
+
+
+def reshape(x: Array, shape: Shape) -> Array:
+    """``x`` in another shape, a view of the same memory where its strides allow."""
+    return x.reshape(shape)
+
+
+def broadcast_to(x: Array, shape: Shape) -> Array:
+    """``x`` repeated without copying; a scalar is written out, which costs less than a view of it."""
+    if not x.ndim:
+        filled = np.empty(shape, x.dtype)
+        filled.fill(x)
+        return filled
+    if x.shape == shape:
+        return x
+    return np.broadcast_to(x, shape)
+
+
+def broadcast_view(x: Array, shape: Shape) -> Array:
+    """``x`` repeated as a view of the same memory, written through where NumPy allows."""
+    view = np.broadcast_to(x, shape)
+    view.flags.writeable = x.flags.writeable
+    return view
+
+
+def expand_dims(x: Array, axis: Shape) -> Array:
+    """``x`` with axes of size 1 inserted where the result is to have them (sorted, non-negative)."""
+    shape = list(x.shape)
+    for a in axis:
+        shape.insert(a, 1)
+    return x.reshape(shape)
+
+
+def squeeze(x: Array, axis: Shape) -> Array:
+    """``x`` without the axes of size 1 that are named."""
+    return x.squeeze(axis)
+
+
+def swapaxes(x: Array, axis1: int, axis2: int) -> Array:
+    """``x`` with two axes exchanged."""
+    return x.swapaxes(axis1, axis2)
+
+
+def permute_dims(x: Array, axes: Shape) -> Array:
+    """``x`` with its axes in another order."""
+    return x.transpose(axes)
+
+
+def flip(x: Array, axis: Shape) -> Array:
+    """``x`` reversed along the axes, as a view."""
+    return x[tuple(slice(None, None, -1) if a in axis else slice(None) for a in range(x.ndim))]
+
+
+roll = np.roll
+tril = np.tril
+triu = np.triu
+
+
+def diagonal(x: Array, offset: int, axis1: int, axis2: int) -> Array:
+    """A diagonal of the planes of two axes, as the last axis: a view that can be written to."""
+    view = np.diagonal(x, offset, axis1, axis2)
+    view.flags.writeable = x.flags.writeable
+    return view
+
+
+def diagonal_embed(g: Array, shape: Shape, offset: int, axis1: int, axis2: int) -> Array:
+    """Zeros of ``shape`` with ``g`` on the given diagonal: the transpose of `diagonal`."""
+    made = np.zeros(shape, g.dtype)
+    diagonal(made, offset, axis1, axis2)[...] = g
+    return made
+
+
+def slice(x: Array, index: Any) -> Array:
+    """``x[index]`` for a basic index (integers, slices, None): always a view."""
+    return x[index]
+
+
+def slice_into(g: Array, shape: Shape, index: Any) -> Array:
+    """Zeros of ``shape`` with ``g`` at the basic ``index``: the transpose of `slice`."""
+    made = np.zeros(shape, g.dtype)
+    made[index] = g
+    return made
+
+
+def take(x: Array, index: Any) -> Array:
+    """``x[index]`` for an index that contains arrays: always a copy."""
+    return x[index]
+
+
+def index_add(g: Array, shape: Shape, index: Any) -> Array:
+    """Zeros of ``shape`` to which ``g`` is added at ``index``, repeated places summed in order."""
+    made = np.zeros(shape, g.dtype)
+    np.add.at(made, index, g)
+    return made
+
+
+def take_along_axis(x: Array, index: Array, axis: int) -> Array:
+    """Elements of ``x`` picked along one axis; ``index`` may be shorter than ``x`` on the others."""
+    return x[along_axis(index, axis)]
+
+
+def scatter_add(g: Array, shape: Shape, index: Array, axis: int) -> Array:
+    """The transpose of `take_along_axis`: ``g`` added into zeros of ``shape``."""
+    made = np.zeros(shape, g.dtype)
+    np.add.at(made, along_axis(index, axis), g[tuple(map(_first, index.shape))])
+    return made
+
+
+def _first(n: int) -> Any:
+    return np.s_[:n]
+
+
+def along_axis(index: Array, axis: int) -> tuple[Array, ...]:
+    """The full index that picks ``index`` along ``axis`` and the same place on all other axes."""
+    grid = list(np.ogrid[tuple(map(_first, index.shape))])
+    grid[axis] = index
+    return tuple(grid)
+
+
+def concatenate(arrays: Any, axis: int) -> Array:
+    """The arrays one after the other along an axis."""
+    return np.concatenate(arrays, axis)
+
+
+def stack(arrays: Any, axis: int) -> Array:
+    """The arrays side by side along a new axis."""
+    return np.stack(arrays, axis)
+
+
+def sort(x: Array, axis: int, descending: bool, stable: bool) -> tuple[Array, Array]:
+    """Sorted values and where they stood; nan counts as the largest, ties keep their order."""
+    if descending:
+        flipped = np.flip(x, axis)
+        order = x.shape[axis] - 1 - np.flip(np.argsort(flipped, axis, kind="stable"), axis)
+    else:
+        order = np.argsort(x, axis, kind="stable")
+    return np.take_along_axis(x, order, axis), order
+
+
+# ---- linear algebra ------------------------------------------------------------------------------
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """The matrix product; stacks of matrices broadcast. Vectors count as PyTorch's do."""
+    if a.ndim <= 2 and b.ndim <= 2:
+        return a.dot(b)  # half the overhead of np.matmul
+    return np.matmul(a, b)
+
+
+def einsum(formula: str, *arrays: Array) -> Array:
+    """Einstein summation with the best pairwise order."""
+    return np.einsum(formula, *arrays, optimize=len(arrays) > 2)
+
+
+# ---- creation and casting ------------------------------------------------------------------------
+
+
+def zeros(shape: Shape, dtype: Any) -> Array:
+    """Zeros."""
+    return np.zeros(shape, dtype)
+
+
+def ones(shape: Shape, dtype: Any) -> Array:
+    """Ones; of a 0-d shape, a scalar."""
+    return full(shape, 1, dtype)
+
+
+def full(shape: Shape, value: Any, dtype: Any) -> Array:
+    """An array filled with one value; of a 0-d shape, a scalar."""
+    if not shape:
+        return np.dtype(dtype).type(value)
+    made = np.empty(shape, dtype)
+    made.fill(value)
+    return made
+
+
+def zeros_like(x: Array) -> Array:
+    """Zeros of the shape and dtype of ``x``."""
+    return np.zeros(x.shape, x.dtype) if x.ndim else x.dtype.type(0)
+
+
+def ones_like(x: Array) -> Array:
+    """Ones of the shape and dtype of ``x``."""
+    return full(x.shape, 1, x.dtype)
+
+
+arange = np.arange
+eye = np.eye
+
+
+def astype(x: Array, dtype: Any) -> Array:
+    """``x`` in another dtype; the imaginary part is dropped silently, as PyTorch's gradients do."""
+    if x.dtype == dtype:
+        return x
+    if x.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+        x = x.real
+    return x.astype(dtype)
+
+
+def copy(x: Array) -> Array:
+    """A copy in C order; a scalar is its own copy."""
+    return x.copy() if isinstance(x, np.ndarray) else x
+
+
+def size(shape: Shape) -> int:
+    """The number of elements of a shape."""
+    return math.prod(shape)
+
+
+def matmul_add(a: Array, b: Array, c: Array) -> Array:
+    """``a @ b + c`` for matrices, the sum in place."""
+    product = a.dot(b)
+    if product.dtype == c.dtype and len(c.shape) <= 2:
+        np.add(product, c, product)
+        return product
+    return product + c

@@ -1,0 +1,146 @@
+"""The commands of the command line, and the reading of its words.
+
+In: a list of words. Out: text on standard output, complaints on standard error, an exit status (0
+done, 1 the script failed, 2 wrong words, 130 Ctrl-C). ``info`` says what is installed; ``run`` runs
+a program written for PyTorch with adjoint in PyTorch's place.
+"""
+
+import argparse
+import platform
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from adjoint._version import __version__
+from adjoint.cli.as_torch import as_torch
+
+__all__ = ["main"]
+
+WHAT = "PyTorch's automatic differentiation as a readable, fast, pure Python library over NumPy."
+
+# Distribution, and what it is good for here.
+OPTIONAL = (
+    ("tqdm", "progress bars in the examples"),
+    ("ml_dtypes", "the dtype bfloat16"),
+    ("torch", "the reference of tests/torch_parity"),
+)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _blas() -> str:
+    try:
+        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        return f"{blas['name']} {blas['version']}"
+    except (KeyError, TypeError):  # the report of NumPy's build is no fixed interface
+        return "unknown"
+
+
+def describe() -> str:
+    """Return the version, what adjoint is, and the environment it runs in, as lines of text.
+
+    Example:
+        >>> print(describe().splitlines()[0].split()[0])
+        adjoint
+    """
+    python = f"{platform.python_version()} ({platform.python_implementation()}, "
+    lines = [
+        f"adjoint {__version__}",
+        WHAT,
+        "",
+        f"Python     {python}{platform.system()} {platform.machine()})",
+        f"NumPy      {np.__version__} (BLAS: {_blas()})",
+        f"SciPy      {_version('scipy') or 'not installed'}",
+    ]
+    for name, purpose in OPTIONAL:
+        lines.append(f"{name:<10} {_version(name) or 'not installed'} (optional: {purpose})")
+    return "\n".join(lines)
+
+
+def info() -> int:
+    """Print the description; return the exit status."""
+    print(describe())
+    return 0
+
+
+def run(script: str, arguments: Sequence[str]) -> int:
+    """Run the file ``script`` as a program in which ``import torch`` gives adjoint.
+
+    Returns: 0, or 1 after printing the traceback of what the program raised.
+    Raises: SystemExit as the program does.
+    """
+    path = Path(script)
+    try:
+        source = path.read_bytes()
+        code = compile(source, script, "exec", dont_inherit=True)
+    except OSError as error:
+        print(f"adjoint run: cannot read {script!r}: {error.strerror}", file=sys.stderr)
+        return 2
+    except (SyntaxError, ValueError) as error:
+        print("".join(traceback.format_exception_only(error)), end="", file=sys.stderr)
+        return 1
+
+    module = ModuleType("__main__")
+    module.__file__ = script
+    before = sys.argv, sys.path[:], sys.modules.get("__main__")
+    sys.argv = [script, *arguments]
+    sys.path.insert(0, str(path.resolve().parent))
+    sys.modules["__main__"] = module
+    try:
+        with as_torch():
+            exec(code, module.__dict__)
+    except Exception as error:
+        # From the program's own first line on: this function and exec are of no interest.
+        trace = error.__traceback__.tb_next if error.__traceback__ else None
+        traceback.print_exception(type(error), error, trace)
+        return 1
+    finally:
+        sys.argv, sys.path[:] = before[0], before[1]
+        if before[2] is not None:
+            sys.modules["__main__"] = before[2]
+    return 0
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description=WHAT)
+    parser.add_argument("--version", action="version", version=f"adjoint {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("info", help="print the version and what is installed")
+    runner = commands.add_parser(
+        "run",
+        help="run a program written for PyTorch on adjoint",
+        description="Run a program in which `import torch` gives adjoint.",
+    )
+    runner.add_argument("script", help="a Python file")
+    runner.add_argument("arguments", nargs=argparse.REMAINDER, help="the program's own arguments")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None, program: str = "adjoint") -> int:
+    """Do what the words ``argv`` (default: the command line's) say; return the exit status.
+
+    Raises: SystemExit for ``--help``, ``--version`` and wrong words, and as a run program does.
+    """
+    parser = _parser(program)
+    options = parser.parse_args(argv)
+    try:
+        if options.command == "run":
+            return run(options.script, options.arguments)
+        status = info()
+        if options.command is None:
+            print()
+            parser.print_help()
+        return status
+    except KeyboardInterrupt:
+        print("\nstopped by Ctrl-C", file=sys.stderr)
+        return 130

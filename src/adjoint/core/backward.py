@@ -1,0 +1,212 @@
+"""The public doors of the backward walk: roots checked, gradients normalised, `inputs` translated.
+
+In: output tensors and their gradients, as users pass them.  Out: gradients in ``.grad`` (`backward`), or
+returned (`grad`).  Everything is checked before the walk starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from adjoint.array import dtypes, numpy_
+from adjoint.core import engine, errors
+from adjoint.core.hooks import HookTable, RemovableHandle, add_hook
+from adjoint.core.tensor_base import TensorBase, make_tensor
+
+__all__ = ["add_accumulated_hook", "add_tensor_hook", "backward", "grad"]
+
+
+def add_tensor_hook(edge: Any, hook: Any) -> RemovableHandle:
+    """Attach a hook to the tensor whose edge this is."""
+    if edge.leaf:
+        engine.watched_leaves[0] = True
+    return edge.node.add_tensor_hook(edge.nr, hook)  # type: ignore[no-any-return]
+
+
+def add_accumulated_hook(edge: Any, hook: Any) -> RemovableHandle:
+    """Attach a hook that runs after a leaf's gradient was accumulated."""
+    engine.watched_leaves[0] = True
+    state = edge.hook_state()
+    if state.accumulated is None:
+        state.accumulated = HookTable()
+    return add_hook(state.accumulated, hook)
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, TensorBase):
+        return (value,)
+    return (value,) if hasattr(value, "node") and hasattr(value, "output_nr") else tuple(value)
+
+
+def _root_edge(output: Any, index: int) -> Any:
+    if isinstance(output, TensorBase):
+        if output._edge is None:
+            raise errors.no_grad_fn(index)
+        return output._edge
+    node, nr = output  # a GradientEdge
+    return node.op.out_edge(node, nr) if node.op is not None else node
+
+
+def _cotangent(output: Any, gradient: Any, create: bool, edge: Any) -> Any:
+    """The cotangent of one root, raw or (with ``create``) a Tensor."""
+    desc = edge.desc
+    if gradient is None:
+        if isinstance(output, TensorBase) and output._array.size != 1:
+            raise errors.not_scalar(desc.shape)
+        if desc.dtype.is_complex:
+            raise RuntimeError(
+                f"grad can be implicitly created only for real scalar outputs but got {desc.dtype!r}"
+            )
+        raw = desc.type.xp.ones_like(output._array)
+        return make_tensor(raw) if create else raw
+    if not isinstance(gradient, TensorBase):
+        raise TypeError(
+            f"gradients can be either Tensors or None, but got {type(gradient).__name__}"
+        )
+    if gradient._desc.shape != desc.shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[0] has a shape of torch.Size({list(gradient._desc.shape)}) "
+            f"and output[0] has a shape of torch.Size({list(desc.shape)})."
+        )
+    if gradient._desc.dtype.is_complex != desc.dtype.is_complex:
+        raise RuntimeError(
+            "For complex Tensors, both grad_output and output are required to have the same dtype. "
+            f"Mismatch in dtype: grad_output[0] has a dtype of {gradient._desc.dtype!r} and output[0] "
+            f"has a dtype of {desc.dtype!r}."
+        )
+    if create:
+        return engine.fit(gradient, desc, edge.node, False)
+    raw = gradient._array
+    if gradient._desc.dtype is not desc.dtype:
+        raw = numpy_.astype(raw, desc.numpy)
+    return raw
+
+
+def _roots(
+    outputs: tuple[Any, ...], gradients: tuple[Any, ...], create: bool
+) -> list[tuple[Any, Any]]:
+    return [
+        ((edge := _root_edge(output, i)), _cotangent(output, gradient, create, edge))
+        for i, (output, gradient) in enumerate(zip(outputs, gradients))
+    ]
+
+
+def _gradient_tuple(gradients: Any, count: int) -> tuple[Any, ...]:
+    if gradients is None:
+        return (None,) * count
+    given = (gradients,) if isinstance(gradients, TensorBase) else tuple(gradients)
+    if len(given) != count:
+        raise RuntimeError(f"got {count} tensors and {len(given)} gradients")
+    return given
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Any = None,
+) -> None:
+    """Accumulate the gradients of ``tensors`` into the ``.grad`` of leaves.
+
+    ``grad_tensors``: the weight of each element of each tensor (None: 1 for a single element).
+    Raises: RuntimeError as `Tensor.backward`.
+    """
+    if inputs is not None and isinstance(inputs, Sequence) and not len(inputs):
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    outputs = _as_tuple(tensors)
+    roots = _roots(outputs, _gradient_tuple(grad_tensors, len(outputs)), create_graph)
+    keep = create_graph if retain_graph is None else retain_graph
+    if inputs is None:
+        engine.run_backward(roots, keep=keep, create=create_graph)
+        return
+    wanted = _as_tuple(inputs)
+    keys = [_input_key(t, i) for i, t in enumerate(wanted)]
+    for t in wanted:
+        if isinstance(t, TensorBase) and not t._edge.leaf:
+            t.retain_grad()  # type: ignore[attr-defined]
+    engine.run_backward(roots, keep=keep, create=create_graph, inputs=keys)
+
+
+def _input_key(t: Any, index: int) -> tuple[Any, int]:
+    if isinstance(t, TensorBase):
+        if t._edge is None:
+            raise RuntimeError(
+                "One of the differentiated Tensors does not require grad"
+                f" (input {index}: call requires_grad_() on it before the computation)"
+            )
+        return t._edge.node, t._edge.nr
+    return t[0], t[1]
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """Return the gradients of ``outputs`` with respect to ``inputs``; ``.grad`` is left alone.
+
+    ``grad_outputs``: the weight of each element of each output (None: 1 for a single element);
+    ``retain_graph``, ``create_graph``: as in `Tensor.backward`; ``allow_unused``: None in the result where an
+    input was not used; ``materialize_grads``: zeros there instead.
+    Returns: a tuple, one gradient per input.
+    Raises: RuntimeError if an input was not used (unless allowed) or does not require grad.
+    """
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False."
+        )
+    outs = _as_tuple(outputs)
+    wanted = _as_tuple(inputs)
+    if not wanted:
+        raise ValueError("grad requires non-empty inputs.")
+    gradients = _gradient_tuple(grad_outputs, len(outs))
+    roots = _roots(outs, gradients, create_graph)
+    keys = [_input_key(t, i) for i, t in enumerate(wanted)]
+    keep = create_graph if retain_graph is None else retain_graph
+    found = engine.run_backward(
+        roots, keep=keep, create=create_graph, inputs=keys, accumulate=False
+    )
+    results: list[Any] = []
+    for i, t in enumerate(wanted):
+        g = found.get(i)
+        if g is None:
+            if materialize_grads:
+                desc = t._desc if isinstance(t, TensorBase) else t[0].desc
+                results.append(make_tensor(np.zeros(desc.shape, desc.numpy)))
+                continue
+            if not allow_unused:
+                raise RuntimeError(
+                    "One of the differentiated Tensors appears to not have been used in the graph. Set "
+                    f"allow_unused=True if this is the desired behavior. (It is input {i}. If it should "
+                    "have been used, look for a detach(), .data, .item() or an index that cuts it off.)"
+                )
+            results.append(None)
+        elif create_graph:
+            results.append(g)
+        else:
+            results.append(make_tensor(_fresh(g, found, i, gradients)))
+    return tuple(results)
+
+
+def _fresh(g: Any, found: dict[int, Any], i: int, gradients: tuple[Any, ...]) -> Any:
+    """A captured array, copied where somebody else holds it."""
+    if not isinstance(g, np.ndarray):
+        return g
+    shared = g.base is not None or any(k != i and other is g for k, other in found.items())
+    shared = shared or any(t is not None and t._array is g for t in gradients)
+    return g.copy() if shared else g
+
+
+_ = dtypes

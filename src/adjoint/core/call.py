@@ -1,0 +1,212 @@
+"""Calling an operator: the straight path, one closure per arity; the rest goes to `core/record.py`.
+
+In: an `Op`.  Out: the function that users call.  Operands whose descriptors are the same object need neither
+promotion nor broadcasting: forward on the raw arrays, and if recording is on and an operand has an
+edge, a node.  Everything else - other dtypes, other devices, transforms, subclasses, modes - is decided by
+one comparison each and takes the general path.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from adjoint.array.descriptor import REAL_NUMBERS, describe
+from adjoint.core.mode import get_mode
+from adjoint.core.node import next_seq
+from adjoint.core.op import Op
+from adjoint.core.plan import versions_of
+from adjoint.core.record import apply
+from adjoint.core.tensor_base import TensorBase, needs_tensor_class
+
+__all__ = ["make_call"]
+
+_new = object.__new__
+_Tensor: type[TensorBase] = TensorBase
+
+
+@needs_tensor_class
+def _receive(cls: type[TensorBase]) -> None:
+    global _Tensor
+    _Tensor = cls
+
+
+def make_call(op: Op) -> Callable[..., Any]:
+    """The function that calls ``op``, specialised by its family and arity."""
+    elementwise = op.family == "elementwise" and not op.parameters
+    call: Callable[..., Any]
+    if elementwise and len(op.operands) == 1 and not op.predicate:
+        call = _unary(op)
+    elif elementwise and len(op.operands) == 2:
+        call = _predicate(op) if op.predicate else _binary(op)
+    else:
+        call = _general(op)
+    functools.update_wrapper(call, op.forward, assigned=("__name__", "__doc__", "__module__"))
+    call.__name__ = op.name
+    call.op = op  # type: ignore[attr-defined]
+    op.call = call  # type: ignore[attr-defined]
+    return call
+
+
+def _general(op: Op) -> Callable[..., Any]:
+    def call(*operands: Any, **params: Any) -> Any:
+        return apply(op, operands, params)
+
+    return call
+
+
+def _unary(op: Op) -> Callable[..., Any]:
+    kernel, level, node_class = op.kernel, op.level, op.node_class
+    plan = op.plan((True,), exact=True, fitting=True) if op.differentiable else None
+    pick = plan.pick if plan is not None else None
+
+    def call(input: Any) -> Any:
+        try:
+            desc = input._desc
+            if desc.fast < level or (mode := get_mode()) > 1:
+                return apply(op, (input,), {})
+            raw = kernel(input._array)
+        except (AttributeError, RuntimeWarning, FloatingPointError):
+            return apply(op, (input,), {})
+        made = _new(_Tensor)
+        made._array = raw
+        made._desc = desc = desc.result
+        made._counter = None
+        made._side = None
+        edge = input._edge
+        if edge is None or not mode or plan is None:
+            made._edge = None
+            return made
+        node = _new(node_class)
+        node.edges = (edge,)
+        node.saved = saved = pick(input, None, raw) if pick is not None else ()
+        node.versions = None if input._counter is None else versions_of(saved)
+        node.plan = plan
+        node.seq = next_seq()
+        node.desc = desc
+        node.hooks = None
+        node.counter = None
+        made._edge = node
+        return made
+
+    return call
+
+
+def _binary(op: Op) -> Callable[..., Any]:
+    kernel, level, node_class = op.kernel, op.level, op.node_class
+    plans: Any = [None, None, None, None]
+    fitting: Any = [None, None, None, None]
+    if op.differentiable:
+        for needs in ((True, False), (False, True), (True, True)):
+            if all(r is not None or not n for r, n in zip(op.rules, needs)):
+                plans[needs[0] + 2 * needs[1]] = op.plan(needs, exact=True, fitting=True)
+                fitting[needs[0] + 2 * needs[1]] = op.plan(needs, exact=True, fitting=False)
+    plan_number = plans[1]
+
+    def call(input: Any, other: Any) -> Any:
+        kind = type(other)
+        try:
+            desc = input._desc
+            if kind is float or kind is int:
+                if (
+                    desc.fast < level
+                    or (kind is float and desc.fast != REAL_NUMBERS)
+                    or (mode := get_mode()) > 1
+                ):
+                    return apply(op, (input, other), {})
+                constant = desc.constants_get(other)
+                if constant is None:
+                    constant = desc.type.constant(other)
+                raw = kernel(input._array, constant)
+                desc = desc.result
+                edge = input._edge
+                if edge is not None and mode:
+                    plan = plan_number
+                    edges = (edge, None)
+                    other = constant
+                else:
+                    plan = None
+            else:
+                second = other._desc
+                if desc is second:
+                    if desc.fast < level or (mode := get_mode()) > 1:
+                        return apply(op, (input, other), {})
+                    raw = kernel(input._array, other._array)
+                    desc = desc.result
+                    table = plans
+                elif desc.type is second.type:
+                    if desc.fast < level or (mode := get_mode()) > 1:
+                        return apply(op, (input, other), {})
+                    raw = kernel(input._array, other._array)
+                    desc = describe(raw)
+                    table = fitting
+                else:
+                    return apply(op, (input, other), {})
+                edge = input._edge
+                edge2 = other._edge
+                if mode and (edge is not None or edge2 is not None):
+                    plan = table[(edge is not None) + 2 * (edge2 is not None)]
+                    edges = (edge, edge2)
+                else:
+                    plan = None
+        except (AttributeError, RuntimeWarning, FloatingPointError, ValueError, OverflowError):
+            return apply(op, (input, other), {})
+        made = _new(_Tensor)
+        made._array = raw
+        made._desc = desc
+        made._counter = None
+        made._side = None
+        if plan is None:
+            made._edge = None
+            return made
+        node = _new(node_class)
+        node.edges = edges
+        pick = plan.pick
+        node.saved = saved = pick(input, other, raw) if pick is not None else ()
+        node.versions = (
+            None
+            if input._counter is None and (kind is float or kind is int or other._counter is None)
+            else versions_of(saved)
+        )
+        node.plan = plan
+        node.seq = next_seq()
+        node.desc = desc
+        node.hooks = None
+        node.counter = None
+        made._edge = node
+        return made
+
+    return call
+
+
+def _predicate(op: Op) -> Callable[..., Any]:
+    kernel = op.kernel
+
+    def call(input: Any, other: Any) -> Any:
+        try:
+            desc = input._desc
+            if not desc.fast or get_mode() > 1:
+                return apply(op, (input, other), {})
+            kind = type(other)
+            if kind is float or kind is int:
+                if kind is float and desc.fast != REAL_NUMBERS:
+                    return apply(op, (input, other), {})
+                constant = desc.constants_get(other)
+                second = desc.type.constant(other) if constant is None else constant
+            elif desc.type is other._desc.type:
+                second = other._array
+            else:
+                return apply(op, (input, other), {})
+            raw = kernel(input._array, second)
+        except (AttributeError, RuntimeWarning, FloatingPointError, ValueError, OverflowError):
+            return apply(op, (input, other), {})
+        made = _new(_Tensor)
+        made._array = raw
+        made._desc = describe(raw)
+        made._counter = None
+        made._side = None
+        made._edge = None
+        return made
+
+    return call

@@ -1,0 +1,177 @@
+"""Nodes: what the tape is made of, with PyTorch's public protocol.
+
+In: created by the call of an operator (core/call.py), by `autograd.Function`, by in-place writes.  Out:
+the graph that `core/engine.py` walks: `Node`, `OutEdge` for outputs beyond a single one, and `AccumulateGrad`,
+the end of the line at a leaf.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from typing import Any, ClassVar
+
+from adjoint.array.descriptor import Descriptor
+from adjoint.core.hooks import Hook, HookTable, NodeHooks, RemovableHandle, add_hook
+from adjoint.core.tensor_base import TensorBase, make_tensor
+
+__all__ = ["AccumulateGrad", "Node", "OutEdge", "next_seq", "node_of"]
+
+next_seq = itertools.count(1).__next__
+
+
+class Node:
+    """One recorded operation: edges to where its operands came from, and what its rules need.
+
+    ``desc`` describes the output (a tuple of descriptors when there are several); ``saved`` is what the
+    rules named, None once freed; ``versions`` are the saved tensors' versions, None when all are 0;
+    ``counter`` is the version counter of a saved output.
+    """
+
+    __slots__ = (
+        *("__weakref__", "counter", "desc", "edges", "hooks", "plan", "saved", "seq"),
+        "versions",
+    )
+
+    leaf: ClassVar[bool] = False
+    nr: ClassVar[int] = 0
+    op: ClassVar[Any] = None
+
+    edges: tuple[Any, ...]
+    saved: Any
+    versions: tuple[int, ...] | None
+    plan: Any
+    seq: int
+    desc: Any
+    hooks: NodeHooks | None
+    counter: Any
+
+    @property
+    def node(self) -> Node:
+        """The node itself: so that an edge of any kind answers to ``edge.node``."""
+        return self
+
+    def watch(self, counter: Any) -> None:
+        """Take the version counter of the output (see Note [Versions])."""
+        self.counter = counter
+
+    def name(self) -> str:
+        """The name of the operation, as printed in ``grad_fn=<...>``."""
+        return type(self).__name__
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """The nodes that gradients go to from here, each with the number of its output."""
+        return tuple((None, 0) if e is None else (e.node, e.nr) for e in self.edges)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """A dictionary for the user's own notes on this node."""
+        return self.hook_state().metadata
+
+    @property
+    def _input_metadata(self) -> list[Any]:
+        return list(self.desc) if isinstance(self.desc, tuple) else [self.desc]
+
+    def _sequence_nr(self) -> int:
+        return self.seq
+
+    def hook_state(self) -> NodeHooks:
+        """The node's hooks, made on first use."""
+        if self.hooks is None:
+            self.hooks = NodeHooks()
+        return self.hooks
+
+    def register_hook(self, fn: Hook) -> RemovableHandle:
+        """Call ``fn(grad_inputs, grad_outputs)`` after this node ran; a result replaces ``grad_inputs``."""
+        state = self.hook_state()
+        if state.post is None:
+            state.post = HookTable()
+        return add_hook(state.post, fn)
+
+    def register_prehook(self, fn: Hook) -> RemovableHandle:
+        """Call ``fn(grad_outputs)`` before this node runs; a result replaces ``grad_outputs``."""
+        state = self.hook_state()
+        if state.pre is None:
+            state.pre = HookTable()
+        return add_hook(state.pre, fn)
+
+    def add_tensor_hook(self, nr: int, fn: Hook) -> RemovableHandle:
+        """Call ``fn(grad)`` with the gradient of output ``nr`` before this node runs."""
+        return add_hook(self.hook_state().tensor.setdefault(nr, HookTable()), fn)
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith(("_saved_", "_raw_saved_")) and self.plan is not None:
+            return self.plan.saved_attribute(self, attribute)
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{attribute}'")
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self):#x}>"
+
+
+class OutEdge:
+    """The edge to one output of a node that has several."""
+
+    __slots__ = ("desc", "node", "nr")
+
+    leaf: ClassVar[bool] = False
+
+    def __init__(self, node: Node, nr: int, desc: Descriptor) -> None:
+        self.node = node
+        self.nr = nr
+        self.desc = desc
+
+    def watch(self, counter: Any) -> None:
+        """Take the version counter of the output (see Note [Versions])."""
+        if self.node.counter is None:
+            self.node.counter = {}
+        self.node.counter[self.nr] = counter
+
+
+_new = object.__new__
+
+
+class AccumulateGrad(Node):
+    """The end of the line at a leaf: owns the leaf's gradient.
+
+    The leaf refers to it; it refers to the leaf weakly, so that there is no cycle, and to the leaf's
+    memory, so that ``variable`` can still be shown when only the graph is left.
+    """
+
+    __slots__ = ("_memory", "_ref", "grad")
+
+    leaf: ClassVar[bool] = True
+
+    def __init__(self, tensor: TensorBase) -> None:
+        self.edges = ()
+        self.saved = ()
+        self.versions = None
+        self.plan = None
+        self.seq = 1 << 62
+        self.hooks = None
+        self.counter = None
+        self.grad: Any = None
+        self._ref = weakref.ref(tensor)
+        self.adopt(tensor)
+
+    def adopt(self, tensor: TensorBase) -> None:
+        """Follow the leaf to new memory."""
+        self._memory = tensor._array
+        self.desc = tensor._desc
+
+    @property
+    def variable(self) -> Any:
+        """The leaf."""
+        found = self._ref()
+        if found is None:
+            found = make_tensor(self._memory, self, self.desc)
+            self._ref = weakref.ref(found)
+        return found
+
+    def watch(self, counter: Any) -> None:
+        """A leaf saves nothing; nobody needs its counter here."""
+
+
+def node_of(edge: Any) -> Node | None:
+    """The ``grad_fn`` that an edge stands for: None for leaves."""
+    return None if edge is None or edge.leaf else edge.node

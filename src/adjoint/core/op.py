@@ -1,0 +1,189 @@
+"""Operators as records: one declaration gives the forward, the rules, and what follows from the family.
+
+In: a forward ``f(xp, operands..., *, parameters...)`` in NumPy's words and its rules.  Out: an `Op`, listed in
+`OPERATORS`, and the function that calls it (core/call.py).
+
+A rule is ``rule(xp, g, names...)``; the names say what it needs, and thereby what the tape saves:
+an operand (its value), ``<operand>_shape``, ``out``, ``needs`` (which operands want a gradient), a
+parameter of the forward. An unknown name is an error when the operator is declared.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from adjoint.array import numpy_
+from adjoint.array.descriptor import EXACT_NUMBERS, REAL_NUMBERS
+from adjoint.core.node import Node, OutEdge
+from adjoint.core.plan import NEEDS, OPERAND, OUT, PARAM, SHAPE, SHAPES, Plan
+
+__all__ = ["OPERATORS", "Op", "Rule", "camel_case"]
+
+OPERATORS: Final[dict[str, Op]] = {}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Forward = Callable[Concatenate[Any, P], R]
+
+
+class Rule:
+    """A rule and the names of what it needs beside ``xp`` and the cotangent (or tangents)."""
+
+    __slots__ = ("function", "names")
+
+    def __init__(self, function: Callable[..., Any], op: Op) -> None:
+        self.function = function
+        self.names = tuple(inspect.signature(function).parameters)[2:]
+        for name in self.names:
+            op.kind_of(name)
+
+
+class Op:
+    """All that the library knows of one primitive operator."""
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        rules: tuple[Any, ...],
+        *,
+        family: str,
+        joint: bool = False,
+        jvp: Any = None,
+        node: str | None = None,
+        promoted: tuple[str, ...] | None = None,
+        to_float: bool = False,
+        view: bool = False,
+        linear: bool = False,
+        holomorphic: bool = True,
+        predicate: bool = False,
+        outputs: int = 1,
+        saved_names: dict[str, str] | None = None,
+    ) -> None:
+        parameters = list(inspect.signature(forward).parameters.values())[1:]
+        self.name = forward.__name__.strip("_")
+        self.forward = forward
+        self.family = family
+        self.joint = joint
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        self.operands = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+        self.parameters = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        self.position = {name: i for i, name in enumerate(self.operands)}
+        self.promoted = tuple(self.position[n] for n in promoted or ())
+        self.to_float = to_float
+        self.view = view
+        self.linear = linear
+        self.holomorphic = holomorphic
+        self.predicate = predicate
+        self.outputs = outputs
+        self.saved_names = saved_names or {}
+        self.node_name = node or f"{camel_case(self.name)}Backward0"
+        self.node_class: type[Node] = type(self.node_name, (Node,), {"__slots__": (), "op": self})
+        self.jvp = None if jvp is None else Rule(jvp, self)
+        self.rules = tuple(None if r is None else Rule(r, self) for r in rules)
+        self.differentiable = any(r is not None for r in self.rules)
+        self.level = REAL_NUMBERS if to_float else EXACT_NUMBERS
+        self.kernel = _kernel(forward, self.operands)
+        self._plans: dict[Any, Plan] = {}
+        if self.name in OPERATORS:
+            raise ValueError(f"operator {self.name!r} is declared twice")
+        OPERATORS[self.name] = self
+
+    def kind_of(self, name: str) -> int:
+        """What a rule asks for by ``name``; TypeError if the operator has nothing of that name."""
+        if name in self.position and not self.variadic:
+            return OPERAND
+        if name.endswith("_shape") and name[:-6] in self.position:
+            return SHAPE
+        if name in self.parameters:
+            return PARAM
+        special = {"out": OUT, "needs": NEEDS, "shapes": SHAPES}
+        if name not in special:
+            raise TypeError(
+                f"a rule of operator {self.name!r} asks for {name!r}; it can have {self.operands}, "
+                f"<operand>_shape, {self.parameters}, out, needs, shapes"
+            )
+        return special[name]
+
+    def plan(self, needs: tuple[bool, ...], exact: bool = False, fitting: bool = False) -> Plan:
+        """The plan for a set of wanted operands, made once."""
+        key = (needs, exact, fitting)
+        found = self._plans.get(key)
+        if found is None:
+            found = self._plans[key] = Plan(self, needs, exact, fitting)
+        return found
+
+    def saved_name(self, name: str) -> str:
+        """What PyTorch calls the saved value ``name`` on the node."""
+        common = {"input": "self", "out": "result", "axis": "dim", "keepdims": "keepdim"}
+        return self.saved_names.get(name, common.get(name, name))
+
+    def out_edge(self, node: Node, nr: int) -> Any:
+        """The edge to output ``nr`` of ``node``."""
+        return OutEdge(node, nr, node.desc[nr]) if isinstance(node.desc, tuple) else node
+
+    def library(self, g: Any, values: list[Any]) -> Any:
+        """The array library for a rule on these raw arrays: NumPy's, or the one that holds more."""
+        for value in (*g, *values) if isinstance(g, tuple) else (g, *values):
+            found = getattr(value, "array_library", None)
+            if found is not None:
+                return found
+        return numpy_
+
+    def __repr__(self) -> str:
+        return f"<operator {self.name}({', '.join((*self.operands, *self.parameters))})>"
+
+
+def camel_case(name: str) -> str:
+    """``log_softmax`` -> ``LogSoftmax``, as PyTorch names its nodes."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+# ---- the kernel of a forward ---------------------------------------------------------------------
+
+
+class _Probe:
+    """Stands for an operand or for the namespace while a forward is looked at, not computed."""
+
+    def __init__(self, function: Any = None, arguments: tuple[Any, ...] = ()) -> None:
+        self.function = function
+        self.arguments = arguments
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *arguments: _Probe(getattr(numpy_, name), arguments)
+
+    def __add__(self, other: Any) -> _Probe:
+        return _Probe(operator.add, (self, other))
+
+    def __sub__(self, other: Any) -> _Probe:
+        return _Probe(operator.sub, (self, other))
+
+    def __mul__(self, other: Any) -> _Probe:
+        return _Probe(operator.mul, (self, other))
+
+    def __truediv__(self, other: Any) -> _Probe:
+        return _Probe(operator.truediv, (self, other))
+
+    def __neg__(self) -> _Probe:
+        return _Probe(operator.neg, (self,))
+
+
+def _kernel(forward: Callable[..., Any], operands: tuple[str, ...]) -> Callable[..., Any]:
+    """The one function that a forward amounts to on NumPy arrays, or the forward itself.
+
+    ``def exp(xp, input): return xp.exp(input)`` is ``np.exp``: a call less on the hottest path.
+    """
+    probes = [_Probe() for _ in operands]
+    try:
+        result = forward(_Probe(), *probes)
+    except (TypeError, AttributeError):
+        result = None
+    if isinstance(result, _Probe) and list(result.arguments) == probes and result.function:
+        kernel: Callable[..., Any] = result.function
+        return kernel
+    return functools.partial(forward, numpy_)

@@ -1,0 +1,329 @@
+"""Plans: how a node of an operator, given which operands want a gradient, saves values and applies rules.
+
+In: an `Op` and the tuple ``needs``.  Out: a `Plan`: the names to save, and two functions that turn a
+cotangent into the operands' cotangents - `pull` on raw arrays, `pull_tensors` on Tensors (for create_graph).
+
+Note [Exact plans]
+    The straight path of core/call.py records nodes whose operands, result and cotangents all have the
+    same dtype (and, if `fitting`, shape). Their plan skips casting, and the engine skips fitting.
+
+Note [Complex]
+    Rules are written for real numbers. PyTorch's gradient of a complex function is the conjugate of the
+    derivative times the cotangent; for a holomorphic operator that is conj(rule(conj(g))), so that no
+    rule mentions conj. Operators that are not holomorphic say so and give their rule in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from adjoint.array import numpy_
+from adjoint.core import errors
+from adjoint.core.node import Node
+from adjoint.core.saved import PackedValue
+from adjoint.core.tensor_base import TensorBase, make_tensor
+
+if TYPE_CHECKING:
+    from adjoint.core.op import Op
+
+__all__ = ["Plan", "set_tensor_world", "tensor_world"]
+
+Pull = Callable[[Any, Any], Any]
+
+OPERAND, SHAPE, OUT, NEEDS, PARAM, SHAPES = range(6)
+
+_world: list[Any] = [None]
+
+
+def set_tensor_world(module: Any) -> None:
+    """Register the vocabulary over Tensors (ops/vocabulary.py)."""
+    _world[0] = module
+
+
+def tensor_world() -> Any:
+    """The vocabulary over Tensors: ``xp`` of rules under create_graph."""
+    return _world[0]
+
+
+class Plan:
+    """What a node of ``op`` saves and how it pulls a cotangent back, for one set of wanted operands."""
+
+    __slots__ = (
+        *("bare", "exact", "fitting", "frees", "indices", "kinds", "names", "needs", "op", "pick"),
+        *("positions", "pull", "rules"),
+    )
+
+    runs_undefined = False  # whether the rules want to run when no cotangent arrived
+
+    def __init__(self, op: Op, needs: tuple[bool, ...], exact: bool, fitting: bool) -> None:
+        self.op = op
+        self.needs = needs
+        self.exact = exact
+        self.fitting = fitting
+        rules = [op.rules[0]] if op.joint else [r for r, n in zip(op.rules, needs) if n]
+        self.positions = (0,) if op.joint else tuple(i for i, n in enumerate(needs) if n)
+        names: list[str] = []
+        for rule in rules:
+            names += [n for n in rule.names if n not in names]
+        self.names = tuple(names)
+        self.kinds = tuple(op.kind_of(n) for n in names)
+        self.rules = tuple(rule.function for rule in rules)
+        self.indices = tuple(tuple(names.index(n) for n in rule.names) for rule in rules)
+        # A single wanted operand: `pull` returns its cotangent bare, for the edge at this position.
+        self.bare = self.positions[0] if len(rules) == 1 and not op.joint else -1
+        self.pick = _picker(self)
+        self.frees = OPERAND in self.kinds or OUT in self.kinds
+        self.pull: Pull = _straight_pull(self) if exact else self.pull_general
+
+    # ---- saving ------------------------------------------------------------------------------
+
+    def collect(self, operands: Any, shapes: Any, out: Any, params: dict[str, Any]) -> tuple[Any, ...]:
+        """The values of ``names`` for one call, in their order."""
+        op = self.op
+        values: list[Any] = []
+        for name, kind in zip(self.names, self.kinds):
+            if kind == OPERAND:
+                values.append(operands[op.position[name]])
+            elif kind == SHAPE:
+                values.append(shapes[op.position[name[:-6]]])
+            elif kind == OUT:
+                values.append(out)
+            elif kind == NEEDS:
+                values.append(self.needs)
+            elif kind == SHAPES:
+                values.append(shapes)
+            else:
+                values.append(params[name])
+        return tuple(values)
+
+    # ---- unpacking ---------------------------------------------------------------------------
+
+    def saved_value(self, node: Node, i: int) -> Any:
+        """The i-th saved value as users see it: operands and outputs as Tensors, the version checked."""
+        value = node.saved[i]
+        if type(value) is PackedValue:
+            return value.unpack(node, self.names[i])
+        if isinstance(value, TensorBase):
+            counter = value._counter
+            expected = node.versions[i] if node.versions else 0
+            if counter is not None and counter.value != expected:
+                raise errors.modified(
+                    node, self.names[i], value._desc, counter, expected, _source_of(value)
+                )
+            return value
+        if self.kinds[i] == OUT:
+            counter = node.counter
+            if isinstance(node.desc, tuple):
+                counters = counter or {}
+                for c in counters.values():
+                    if c.value:
+                        raise errors.modified(node, "result", node.desc[0], c, 0, "")
+                return tuple(
+                    make_tensor(raw, node.op.out_edge(node, k), node.desc[k])
+                    for k, raw in enumerate(value)
+                )
+            expected = node.versions[i] if node.versions else 0
+            if counter is not None and counter.value != expected:
+                raise errors.modified(
+                    node, "result", node.desc, counter, expected,
+                    f", which is output 0 of {node.name()}",
+                )  # fmt: skip
+            result = make_tensor(value, node, node.desc)
+            result._counter = counter
+            return result
+        return value
+
+    def tensors(self, node: Node) -> list[Any]:
+        """All saved values, as the rules of the Tensor world see them."""
+        if node.saved is None:
+            raise errors.freed(node)
+        return [self.saved_value(node, i) for i in range(len(self.names))]
+
+    def raws(self, node: Node) -> list[Any]:
+        """All saved values, as the rules of the raw world see them."""
+        values = []
+        promoted = self.op.promoted
+        for i, value in enumerate(self.tensors(node)):
+            if isinstance(value, TensorBase):
+                raw = value._array
+                if (
+                    self.kinds[i] == OPERAND
+                    and promoted
+                    and self.op.position[self.names[i]] in promoted
+                    and value._desc.dtype is not node.desc.dtype
+                ):
+                    raw = value._desc.type.xp.astype(raw, node.desc.numpy)
+                values.append(raw)
+            elif type(value) is tuple and value and isinstance(value[0], TensorBase):
+                values.append(tuple(v._array for v in value))
+            else:
+                values.append(value)
+        return values
+
+    # ---- applying the rules ------------------------------------------------------------------
+
+    def pull_general(self, node: Node, g: Any) -> Any:
+        """The operands' cotangents as raw arrays."""
+        values = self.raws(node)
+        return self._apply(self.op.library(g, values), g, values, node)
+
+    def pull_tensors(self, node: Node, g: Any) -> Any:
+        """The operands' cotangents as Tensors, recorded."""
+        return self._apply(_world[0], g, self.tensors(node), node)
+
+    def _apply(self, xp: Any, g: Any, values: list[Any], node: Node) -> Any:
+        if isinstance(node.desc, tuple):
+            g = tuple(
+                xp.zeros(d.shape, d.numpy if xp is not _world[0] else d.dtype) if x is None else x
+                for x, d in zip(g, node.desc)
+            )
+        sandwich = self.op.holomorphic and _is_complex(g, node)
+        if sandwich:
+            g = xp.conj(g) if not isinstance(g, tuple) else tuple(map(xp.conj, g))
+        if self.op.joint:
+            results = self.rules[0](xp, g, *[values[i] for i in self.indices[0]])
+            results = tuple(r if n else None for r, n in zip(results, self.needs))
+        else:
+            found: list[Any] = [None] * len(self.needs)
+            for position, rule, indices in zip(self.positions, self.rules, self.indices):
+                found[position] = rule(xp, g, *[values[i] for i in indices])
+            results = tuple(found)
+        if sandwich:
+            results = tuple(None if r is None else xp.conj(r) for r in results)
+        return results[self.bare] if self.bare >= 0 else results
+
+    # ---- what users see ----------------------------------------------------------------------
+
+    def saved_attribute(self, node: Node, attribute: str) -> Any:
+        """``node._saved_<name>`` and ``node._raw_saved_<name>``."""
+        raw = attribute.startswith("_raw_saved_")
+        wanted = attribute.removeprefix("_raw_saved_").removeprefix("_saved_")
+        for i, name in enumerate(self.names):
+            shown = self.op.saved_name(name)
+            if wanted in (shown, name):
+                if node.saved is None:
+                    raise errors.freed(node)
+                return node.saved[i] if raw else self.saved_value(node, i)
+        raise AttributeError(f"'{node.name()}' object has no attribute '{attribute}'")
+
+
+def _is_complex(g: Any, node: Node) -> bool:
+    desc = node.desc
+    if isinstance(desc, tuple):
+        return any(d.dtype.is_complex for d in desc)
+    return desc.dtype.is_complex
+
+
+def _source_of(tensor: TensorBase) -> str:
+    edge = tensor._edge
+    if edge is None or edge.leaf:
+        return ""
+    return f", which is output {edge.nr} of {edge.node.name()}"
+
+
+# ---- the straight path ---------------------------------------------------------------------------
+
+_PICKERS: dict[tuple[int, ...], Callable[[Any, Any, Any], tuple[Any, ...]]] = {
+    (0,): lambda a, b, out: (a,),
+    (1,): lambda a, b, out: (b,),
+    (2,): lambda a, b, out: (out,),
+    (0, 1): lambda a, b, out: (a, b),
+    (1, 0): lambda a, b, out: (b, a),
+    (0, 2): lambda a, b, out: (a, out),
+    (2, 0): lambda a, b, out: (out, a),
+    (1, 2): lambda a, b, out: (b, out),
+    (2, 1): lambda a, b, out: (out, b),
+}
+
+
+def _picker(plan: Plan) -> Any:
+    """How the straight path of a unary or binary operator picks the values to save (None: nothing)."""
+    op = plan.op
+    if len(op.operands) > 2 or any(k not in (OPERAND, OUT) for k in plan.kinds):
+        return None
+    order = tuple(2 if k == OUT else op.position[n] for n, k in zip(plan.names, plan.kinds))
+    if order in _PICKERS or not order:
+        return _PICKERS.get(order)
+    return lambda a, b, out: tuple((a, b, out)[i] for i in order)
+
+
+def versions_of(saved: tuple[Any, ...]) -> tuple[int, ...] | None:
+    """The versions of saved tensors; None when all are 0."""
+    versions = tuple(
+        [
+            v._counter.value if isinstance(v, TensorBase) and v._counter is not None else 0
+            for v in saved
+        ]
+    )
+    return versions if any(versions) else None
+
+
+def _straight_pull(plan: Plan) -> Pull:
+    """A pull over NumPy arrays without casting, specialised by how many values the rules name."""
+    xp = numpy_
+    rules, kinds = plan.rules, plan.kinds
+    if not plan.names:
+        if len(rules) == 1:
+            rule = rules[0]
+            return lambda node, g: rule(xp, g)
+        if len(rules) == 2:
+            first, second = rules
+            return lambda node, g: (first(xp, g), second(xp, g))
+    if len(rules) == 1 and kinds == (OUT,):
+        return _pull_output(plan, rules[0])
+    if len(rules) == 1 and kinds == (OPERAND,):
+        return _pull_operand(plan, rules[0])
+    if len(rules) == 2 and kinds == (OPERAND, OPERAND) and plan.indices == ((0,), (1,)):
+        return _pull_operands(plan, *rules)
+    return plan.pull_general
+
+
+def _pull_output(plan: Plan, rule: Any) -> Pull:
+    xp = numpy_
+
+    def pull(node: Node, g: Any) -> Any:
+        saved = node.saved
+        if saved is None:
+            raise errors.freed(node)
+        value = saved[0] if node.counter is None else plan.raws(node)[0]
+        return rule(xp, g, value)
+
+    return pull
+
+
+def _pull_operand(plan: Plan, rule: Any) -> Pull:
+    xp = numpy_
+
+    def pull(node: Node, g: Any) -> Any:
+        saved = node.saved
+        if saved is None:
+            raise errors.freed(node)
+        value = saved[0]
+        if isinstance(value, TensorBase):
+            counter = value._counter
+            if counter is None or counter.value == (node.versions[0] if node.versions else 0):
+                return rule(xp, g, value._array)
+            return plan.pull_general(node, g)  # raises
+        return rule(xp, g, value)  # the constant of an operation with a number
+
+    return pull
+
+
+def _pull_operands(plan: Plan, first: Any, second: Any) -> Pull:
+    xp = numpy_
+
+    def pull(node: Node, g: Any) -> Any:
+        saved = node.saved
+        if saved is None:
+            raise errors.freed(node)
+        a, b = saved
+        ca, cb = a._counter, b._counter
+        versions = node.versions
+        if (ca is None or ca.value == (versions[0] if versions else 0)) and (
+            cb is None or cb.value == (versions[1] if versions else 0)
+        ):
+            return first(xp, g, a._array), second(xp, g, b._array)
+        return plan.pull_general(node, g)
+
+    return pull

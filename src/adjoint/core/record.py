@@ -1,0 +1,293 @@
+"""The general path: one call of an operator in all its circumstances.
+
+In: an `Op`, operands of any kind, parameters.  Out: Tensors, recorded when that is wanted.  Here numbers
+are converted, dtypes promoted, other array libraries chosen, views linked to their base, saved
+tensors packed, subclasses and modes respected; `core/call.py` has the straight path for the usual case.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+import numpy as np
+
+from adjoint.array import dtypes, numpy_
+from adjoint.array.descriptor import ARRAY, Descriptor, array_type, describe
+from adjoint.core import mode as modes
+from adjoint.core.mode import get_mode
+from adjoint.core.node import Node, OutEdge, next_seq
+from adjoint.core.op import Op
+from adjoint.core.plan import versions_of
+from adjoint.core.saved import pack, saved_hooks
+from adjoint.core.tensor_base import TensorBase, make_tensor
+
+__all__ = ["apply", "compute", "record"]
+
+_new = object.__new__
+NORMAL, NO_GRAD, MULTI_OUTPUT, IN_FUNCTION, IN_INFERENCE = range(5)
+
+
+def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Call ``op``; return its result (a tuple of results for an operator with several)."""
+    if not get_mode() & modes.OVERRIDES_OFF:
+        for operand in operands:
+            if isinstance(operand, TensorBase) and operand.__torch_function__ is not None:  # type: ignore[attr-defined]
+                return _override(op, operands, params)
+    raw_out, raws = compute(op, operands, params)
+    if type(raw_out) is tuple:
+        return _wrap_several(op, operands, params, raw_out)
+    desc = describe(raw_out)
+    made = make_tensor(raw_out, None, desc)
+    mode = get_mode()
+    if op.view:
+        _link_view(op, operands[0], made, params, mode)
+    elif mode & modes.INFERENCE:
+        made._rare().inference = True
+    if mode & modes.GRAD:
+        node = record(op, operands, params, raw_out, desc, mode)
+        if node is not None:
+            made._edge = node
+            if made._counter is not None:
+                node.watch(made._counter)
+                if node.versions is None and made._counter.value and node.plan.names:
+                    node.versions = tuple(
+                        made._counter.value if n == "out" else 0 for n in node.plan.names
+                    )
+    if op.view and made._counter is not None:
+        made._counter.add_view(made)
+    return made
+
+
+def _override(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    types: list[type] = []
+    for operand in operands:
+        kind = type(operand)
+        if isinstance(operand, TensorBase) and kind.__torch_function__ is not None:  # type: ignore[attr-defined]
+            if kind not in types:
+                # a subclass is asked before its base
+                at = next((i for i, t in enumerate(types) if issubclass(kind, t)), len(types))
+                types.insert(at, kind)
+    for kind in types:
+        result = kind.__torch_function__(op.call, tuple(types), operands, params)  # type: ignore[attr-defined]
+        if result is not NotImplemented:
+            return result
+    raise TypeError(
+        f"no implementation found for 'torch.{op.name}' on types that implement __torch_function__: "
+        f"{types}"
+    )
+
+
+# ---- computing -----------------------------------------------------------------------------------
+
+
+def compute(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """Run the forward on raw arrays, after promotion; return its result and the raw operands."""
+    raws: list[Any] = []
+    xp: Any = None
+    for operand in operands:
+        if isinstance(operand, TensorBase):
+            if xp is None or operand._desc.type.xp is not numpy_:
+                xp = operand._desc.type.xp
+            raws.append(operand._memory() if op.view else operand._array)
+        else:
+            raws.append(operand)
+    if op.promoted:
+        _promote(op, operands, raws)
+    with np.errstate(all="ignore"):
+        result = op.forward(xp or numpy_, *raws, **params)
+    return result, raws
+
+
+def common_dtype(op: Op, operands: tuple[Any, ...]) -> dtypes.dtype:
+    """The dtype in which ``op`` computes on these operands."""
+    tensors, zero_dim, numbers = [], [], []
+    positions = range(len(operands)) if op.variadic else op.promoted
+    for i in positions:
+        operand = operands[i]
+        if isinstance(operand, TensorBase):
+            (tensors if operand._desc.storage == ARRAY else zero_dim).append(operand._desc.dtype)
+        elif operand is not None:
+            numbers.append(operand)
+    wanted = dtypes.result_dtype(tensors, zero_dim, numbers)
+    if op.to_float and wanted.category < dtypes.FLOATING:
+        wanted = dtypes.get_default_dtype()
+    return wanted
+
+
+def _promote(op: Op, operands: tuple[Any, ...], raws: list[Any]) -> None:
+    wanted = common_dtype(op, operands)
+    numpy_dtype = wanted.numpy
+    for i in range(len(operands)) if op.variadic else op.promoted:
+        operand = operands[i]
+        if isinstance(operand, TensorBase):
+            if operand._desc.dtype is not wanted:
+                raws[i] = operand._desc.type.xp.astype(raws[i], numpy_dtype)
+        elif operand is not None:
+            raws[i] = number_constant(operand, wanted)
+
+
+def number_constant(number: Any, wanted: dtypes.dtype) -> Any:
+    """A NumPy scalar of a dtype for a Python number; integers wrap around as in PyTorch's kernels."""
+    kind = array_type(wanted)
+    try:
+        return kind.constants.get(number) or kind.constant(number)
+    except OverflowError:
+        if wanted.category != dtypes.INTEGRAL:
+            raise
+        raise RuntimeError(
+            f"value cannot be converted to type {_C_NAMES[wanted.name]} without overflow"
+        ) from None
+    except TypeError:
+        raise TypeError(
+            f"unsupported operand: expected a Tensor or a number, got {type(number).__name__}"
+        ) from None
+
+
+_C_NAMES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t"}
+
+
+# ---- recording -----------------------------------------------------------------------------------
+
+
+def record(
+    op: Op, operands: tuple[Any, ...], params: dict[str, Any], out: Any, desc: Any, mode: int
+) -> Node | None:
+    """The node of one call, or None if nothing is to be recorded."""
+    if not op.differentiable:
+        return None
+    if op.joint:
+        wanted = [isinstance(o, TensorBase) and o._edge is not None for o in operands]
+    else:
+        wanted = [
+            r is not None and isinstance(o, TensorBase) and o._edge is not None
+            for o, r in zip(operands, op.rules)
+        ]
+    needs = tuple(wanted)
+    if True not in needs:
+        return None
+    descs = desc if isinstance(desc, tuple) else (desc,)
+    if not any(d.dtype.category >= dtypes.FLOATING for d in descs):
+        return None
+    if mode & modes.INFERENCE or any(
+        isinstance(o, TensorBase) and o._side is not None and o._side.inference for o in operands
+    ):
+        _refuse_inference(op, needs, operands)
+    plan = op.plan(needs)
+    node = _new(op.node_class)
+    node.edges = tuple(
+        [o._edge if n else None for o, n in zip(operands, needs)]
+    )
+    shapes = tuple(
+        o._desc.shape if isinstance(o, TensorBase) else np.shape(o) for o in operands
+    )
+    saved = plan.collect(operands, shapes, out, params)
+    node.plan = plan
+    node.seq = next_seq()
+    node.desc = desc
+    node.hooks = None
+    node.counter = None
+    node.versions = versions_of(saved)
+    if mode & modes.SAVED_HOOKS:
+        saved = _packed(plan, saved, out)
+    node.saved = saved
+    if mode & modes.ANOMALY:
+        node.metadata["traceback_"] = traceback.format_stack()[:-2]
+    return node
+
+
+def _packed(plan: Any, saved: tuple[Any, ...], out: Any) -> tuple[Any, ...]:
+    stack = saved_hooks.get()
+    if not stack:
+        return saved
+    values = list(saved)
+    for i, value in enumerate(values):
+        is_output = plan.names[i] == "out"
+        if not is_output and not isinstance(value, TensorBase):
+            continue
+        if isinstance(stack[-1], str):
+            raise RuntimeError(stack[-1])
+        if is_output and isinstance(out, tuple):
+            continue
+        values[i] = pack(make_tensor(value) if is_output else value, is_output)
+    return tuple(values)
+
+
+def _refuse_inference(op: Op, needs: tuple[bool, ...], operands: tuple[Any, ...]) -> None:
+    names = op.plan(needs).names
+    for name in names:
+        i = op.position.get(name)
+        operand = None if i is None else operands[i]
+        if isinstance(operand, TensorBase) and operand._side is not None and operand._side.inference:
+            raise RuntimeError(
+                "Inference tensors cannot be saved for backward. Please do not use Tensors created in "
+                "inference mode in computation tracked by autograd. To work around this, you can make "
+                "a clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` "
+                "instead of `torch.inference_mode()`."
+            )
+
+
+# ---- views and several outputs -------------------------------------------------------------------
+
+
+def _link_view(op: Any, source: Any, made: Any, params: dict[str, Any], mode: int) -> None:
+    """Tie a view to its base: same version counter, and the steps that lead from the base to it."""
+    counter = source._version_counter()
+    made._counter = counter
+    side = made._rare()
+    before = source._side
+    step = (op, params)
+    if before is not None and before.base is not None:
+        side.base = before.base
+        side.steps = (*before.steps, step)
+        side.made = before.made
+    else:
+        side.base = source
+        side.steps = (step,)
+    if before is not None and before.inference:
+        side.inference = True
+    if mode & modes.INFERENCE:
+        side.made = IN_INFERENCE
+        side.inference = before is not None and before.inference
+    elif not mode & modes.GRAD and side.made == NORMAL:
+        side.made = NO_GRAD
+    side.node = op.node_name
+
+
+def _wrap_several(op: Op, operands: Any, params: dict[str, Any], raw_out: tuple[Any, ...]) -> Any:
+    descs: tuple[Descriptor, ...] = tuple(describe(r) for r in raw_out)
+    mode = get_mode()
+    node = record(op, operands, params, raw_out, descs, mode) if mode & modes.GRAD else None
+    results = []
+    for nr, (raw, desc) in enumerate(zip(raw_out, descs)):
+        made = make_tensor(raw, None, desc)
+        if node is not None and desc.dtype.category >= dtypes.FLOATING:
+            made._edge = OutEdge(node, nr, desc)
+            if "out" in node.plan.names:
+                made._version_counter()
+        if op.view:
+            _link_view(_PickView(op, nr), operands[0], made, params, mode)
+            assert made._side is not None
+            if made._side.made == NORMAL:
+                made._side.made = MULTI_OUTPUT
+            made._counter.add_view(made)
+        elif mode & modes.INFERENCE:
+            made._rare().inference = True
+        results.append(made)
+    return tuple(results)
+
+
+class _PickView:
+    """Output ``nr`` of an operator that returns several views, as a step from base to view."""
+
+    __slots__ = ("linear", "node_name", "nr", "op")
+
+    def __init__(self, op: Op, nr: int) -> None:
+        self.op = op
+        self.nr = nr
+        self.node_name = op.node_name
+
+    def forward(self, xp: Any, raw: Any, **params: Any) -> Any:
+        """The one view."""
+        return self.op.forward(xp, raw, **params)[self.nr]
+

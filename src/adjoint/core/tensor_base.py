@@ -1,0 +1,146 @@
+"""What the tape knows of a tensor: five slots, a version counter, and rare state on the side.
+
+In: raw arrays with their descriptors.  Out: `TensorBase`, which `adjoint.tensor.Tensor` extends by the
+public names.  This module is also the one late binding of the house: the core makes instances of the
+class that `tensor.py` registers.
+
+Note [Edges]
+    ``_edge`` says how a gradient travels on: None (no gradient wanted), a `Node` with one output, an
+    `OutEdge` (output number ``nr`` of a node with several), or the `AccumulateGrad` of a leaf, which
+    owns ``.grad``. "Requires grad" is "has an edge".
+
+Note [Versions]
+    Tensors that share memory share a `Counter`; None stands for a counter at 0 that nobody needed yet.
+    A node that saved its own output holds the output's array, not the tensor (that would be a cycle);
+    the tensor's counter is handed to the node when it comes into being.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from adjoint.array.descriptor import SCALAR, Descriptor, describe
+from adjoint.array.numpy_ import np
+
+__all__ = ["Counter", "Side", "TensorBase", "make_tensor", "register_tensor_class"]
+
+
+class Counter:
+    """How often a piece of memory was written in place, and which views look at it."""
+
+    __slots__ = ("site", "value", "views")
+
+    def __init__(self, value: int = 0) -> None:
+        self.value = value
+        self.views: list[weakref.ref[TensorBase]] | None = None
+        self.site: Any = None  # where the last in-place write stands in the user's program
+
+    def add_view(self, view: TensorBase) -> None:
+        """Remember a differentiable view, so that a write to its base can give it a new history."""
+        views = self.views
+        if views is None:
+            self.views = [weakref.ref(view)]
+            return
+        if len(views) > 8 and len(views) & (len(views) - 1) == 0:
+            # at every power of two: forget views that are gone
+            views[:] = [v for v in views if v() is not None]
+        views.append(weakref.ref(view))
+
+
+class Side:
+    """Rare state of a tensor. ``base`` and ``steps``: the tensor it is a view of, and how.
+
+    ``made`` tells under which circumstances a view was made (see core/inplace.py);
+    ``grad``: the gradient of a tensor that is not a leaf; ``accumulator``: that of a leaf which at the
+    moment does not require grad; ``inference``: made in inference mode.
+    """
+
+    __slots__ = (
+        *("accumulator", "base", "grad", "inference", "made", "node", "retain", "steps", "tangents"),
+        "twin",
+    )
+
+    def __init__(self) -> None:
+        self.base: TensorBase | None = None
+        self.steps: tuple[Any, ...] = ()
+        self.made: int = 0
+        self.node: str = ""
+        self.grad: TensorBase | None = None
+        self.retain = False
+        self.accumulator: Any = None
+        self.inference = False
+        self.tangents: Any = None
+        self.twin: Any = None
+
+
+class TensorBase:
+    """A raw array, its descriptor, and its place on the tape."""
+
+    __slots__ = ("__dict__", "__weakref__", "_array", "_counter", "_desc", "_edge", "_side")
+
+    _array: Any
+    _desc: Descriptor
+    _edge: Any
+    _counter: Counter | None
+    _side: Side | None
+
+    def _memory(self) -> Any:
+        """The tensor's array, made addressable: a scalar becomes a 0-d array (Note [Three storages])."""
+        if self._desc.storage == SCALAR and isinstance(self._array, np.generic):
+            self._array = np.array(self._array)
+            self._desc = self._desc.type.zero_d
+            edge = self._edge
+            if edge is not None and edge.leaf:
+                edge.adopt(self)
+        return self._array
+
+    def _version_counter(self) -> Counter:
+        """The version counter, made (and handed to the node that saved this output) on first use."""
+        counter = self._counter
+        if counter is None:
+            counter = self._counter = Counter()
+            edge = self._edge
+            if edge is not None:
+                edge.watch(counter)
+        return counter
+
+    def _rare(self) -> Side:
+        """The side record, made on first use."""
+        side = self._side
+        if side is None:
+            side = self._side = Side()
+        return side
+
+
+_new = object.__new__
+_tensor_class: type[TensorBase] = TensorBase
+_receivers: list[Callable[[type[TensorBase]], None]] = []
+
+
+def needs_tensor_class(
+    receiver: Callable[[type[TensorBase]], None],
+) -> Callable[[type[TensorBase]], None]:
+    """Decorator: ``receiver(cls)`` is called once the public class is known."""
+    _receivers.append(receiver)
+    return receiver
+
+
+def register_tensor_class(cls: type[TensorBase]) -> None:
+    """Make ``cls`` the class of every tensor that the core creates."""
+    global _tensor_class
+    _tensor_class = cls
+    for receiver in _receivers:
+        receiver(cls)
+
+
+def make_tensor(raw: Any, edge: Any = None, desc: Descriptor | None = None) -> Any:
+    """A tensor over a raw array."""
+    made = _new(_tensor_class)
+    made._array = raw
+    made._desc = describe(raw) if desc is None else desc
+    made._edge = edge
+    made._counter = None
+    made._side = None
+    return made

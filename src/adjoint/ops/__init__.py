@@ -1,0 +1,1 @@
+"""Floor 2, the mathematics: every operator declared once, in families."""

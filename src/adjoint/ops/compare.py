@@ -1,0 +1,164 @@
+"""Questions about elements: comparisons, logic, tests.  In: Tensors and numbers.  Out: bool Tensors, no gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from adjoint.core.tensor_base import TensorBase
+from adjoint.ops.families import elementwise, predicate
+
+Array = Any
+Tensor = Any
+
+
+@predicate
+def eq(xp: Any, input: Array, other: Array) -> Array:
+    """Return whether elements are equal."""
+    return input == other
+
+
+@predicate
+def ne(xp: Any, input: Array, other: Array) -> Array:
+    """Return whether elements differ."""
+    return input != other
+
+
+@predicate
+def lt(xp: Any, input: Array, other: Array) -> Array:
+    """Return whether ``input < other``."""
+    return xp.less(input, other)
+
+
+@predicate
+def le(xp: Any, input: Array, other: Array) -> Array:
+    """Return whether ``input <= other``."""
+    return xp.less_equal(input, other)
+
+
+@predicate
+def gt(xp: Any, input: Array, other: Array) -> Array:
+    """Return whether ``input > other``."""
+    return xp.greater(input, other)
+
+
+@predicate
+def ge(xp: Any, input: Array, other: Array) -> Array:
+    """Return whether ``input >= other``."""
+    return xp.greater_equal(input, other)
+
+
+@predicate
+def isnan(xp: Any, input: Array) -> Array:
+    """Return whether elements are nan."""
+    return xp.isnan(input)
+
+
+@predicate
+def isinf(xp: Any, input: Array) -> Array:
+    """Return whether elements are infinite."""
+    return xp.isinf(input)
+
+
+@predicate
+def isfinite(xp: Any, input: Array) -> Array:
+    """Return whether elements are neither infinite nor nan."""
+    return xp.isfinite(input)
+
+
+@predicate
+def logical_not(xp: Any, input: Array) -> Array:
+    """Return whether elements are zero."""
+    return xp.logical_not(input)
+
+
+@predicate
+def logical_and(xp: Any, input: Array, other: Array) -> Array:
+    """Return whether both elements are non-zero."""
+    return xp.logical_and(input, other)
+
+
+@predicate
+def logical_or(xp: Any, input: Array, other: Array) -> Array:
+    """Return whether either element is non-zero."""
+    return xp.logical_or(input, other)
+
+
+@predicate
+def logical_xor(xp: Any, input: Array, other: Array) -> Array:
+    """Return whether exactly one element is non-zero."""
+    return xp.logical_xor(input, other)
+
+
+@elementwise()
+def bitwise_and(xp: Any, input: Array, other: Array) -> Array:
+    """Return the bitwise and of integers, the logical one of bools."""
+    return xp.bitwise_and(input, other)
+
+
+@elementwise()
+def bitwise_or(xp: Any, input: Array, other: Array) -> Array:
+    """Return the bitwise or of integers, the logical one of bools."""
+    return xp.bitwise_or(input, other)
+
+
+@elementwise()
+def bitwise_xor(xp: Any, input: Array, other: Array) -> Array:
+    """Return the bitwise exclusive or of integers, the logical one of bools."""
+    return xp.bitwise_xor(input, other)
+
+
+@elementwise()
+def bitwise_not(xp: Any, input: Array) -> Array:
+    """Return the bitwise complement of integers, the logical one of bools."""
+    return xp.bitwise_not(input)
+
+
+def _raw(t: Any) -> Any:
+    return t._array if isinstance(t, TensorBase) else t
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Return whether two tensors have the same shape and the same elements."""
+    if input.shape != other.shape:
+        return False
+    return bool(np.array_equal(_raw(input), _raw(other)))
+
+
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Tensor:
+    """Return whether ``|input - other| <= atol + rtol * |other|``, element by element.
+
+    Raises: RuntimeError if the dtypes differ.
+    """
+    if input.dtype is not other.dtype:
+        raise RuntimeError(
+            f"{_described(input.dtype)} did not match {_described(other.dtype)}"
+        )
+    return _isclose(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
+
+
+def _described(dtype: Any) -> str:
+    return str(dtype)
+
+
+@elementwise()
+def _isclose(
+    xp: Any, input: Array, other: Array, *, rtol: float, atol: float, equal_nan: bool
+) -> Array:
+    """Return whether elements are close."""
+    close = input == other
+    if equal_nan:
+        close = close | (xp.isnan(input) & xp.isnan(other))
+    allowed = atol + xp.absolute(rtol * other)
+    distance = xp.absolute(input - other)
+    return close | (xp.isfinite(distance) & (distance <= allowed))
+
+
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
+    """Return whether all elements are close (see `isclose`)."""
+    return bool(np.all(_raw(isclose(input, other, rtol, atol, equal_nan))))

@@ -1,0 +1,359 @@
+"""Reductions: operators that combine the elements along dims.
+
+In: a Tensor, ``dim`` (None: all) and ``keepdim``.  Out: a Tensor without these dims.  Under each primitive in
+NumPy's words stands the public function in PyTorch's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from adjoint.array import dtypes
+from adjoint.core.tensor_base import TensorBase
+from adjoint.ops.arguments import Dims, canonical_dim, canonical_dims
+from adjoint.ops.compare import isnan, logical_not
+from adjoint.ops.families import general, operator, reduction
+from adjoint.ops.pointwise import div, mul, sqrt, sub
+
+Array = Any
+Tensor = Any
+Axes = tuple[int, ...]
+
+# ---- sum and mean --------------------------------------------------------------------------------
+
+
+def _spread(xp: Any, g: Array, input_shape: Axes) -> Array:
+    return xp.broadcast_to(g, input_shape)
+
+
+def _spread_along(xp: Any, g: Array, input_shape: Axes, axis: Axes, keepdims: bool) -> Array:
+    g = g if keepdims else xp.expand_dims(g, axis)
+    return xp.broadcast_to(g, input_shape)
+
+
+@reduction(_spread, linear=True, node="SumBackward0")
+def _sum_all(xp: Any, input: Array) -> Array:
+    """Return the sum of all elements."""
+    return xp.sum(input)
+
+
+@reduction(_spread_along, linear=True, node="SumBackward1")
+def _sum(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
+    """Return the sum over the axes."""
+    return xp.sum(input, axis=axis, keepdims=keepdims)
+
+
+def sum(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None
+) -> Tensor:
+    """Return the sum of the elements along ``dim`` (all of them when ``dim`` is None).
+
+    Shape: ``input`` (*); result: ``input`` without ``dim``, or with size 1 there if ``keepdim``.
+    Dtype: integers and bools are summed in int64.
+    Raises: IndexError if a ``dim`` is out of range; RuntimeError if one appears twice.
+    """
+    desc = input._desc
+    if dtype is not None or desc.dtype.category < dtypes.FLOATING:
+        input = input.to(dtype or dtypes.int64)
+    if dim is None and not keepdim:
+        return _sum_all(input)
+    return _sum(input, axis=canonical_dims(dim, len(desc.shape)), keepdims=keepdim)
+
+
+def _mean_vjp(xp: Any, g: Array, input_shape: Axes) -> Array:
+    return xp.broadcast_to(g / xp.size(input_shape), input_shape)
+
+
+@reduction(_mean_vjp, linear=True, node="MeanBackward0")
+def _mean_all(xp: Any, input: Array) -> Array:
+    """Return the mean of all elements."""
+    return xp.mean(input)
+
+
+def _mean_along(xp: Any, g: Array, input_shape: Axes, axis: Axes, keepdims: bool) -> Array:
+    g = g if keepdims else xp.expand_dims(g, axis)
+    return xp.broadcast_to(g / xp.size(tuple(input_shape[a] for a in axis)), input_shape)
+
+
+@reduction(_mean_along, linear=True, node="MeanBackward1")
+def _mean(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
+    """Return the mean over the axes."""
+    return xp.mean(input, axis=axis, keepdims=keepdims)
+
+
+def mean(
+    input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None
+) -> Tensor:
+    """Return the mean of the elements along ``dim`` (all of them when ``dim`` is None).
+
+    Raises: RuntimeError for integer input without ``dtype``; IndexError if a ``dim`` is out of range.
+    """
+    desc = input._desc
+    if dtype is not None:
+        input = input.to(dtype)
+    elif desc.dtype.category < dtypes.FLOATING:
+        name = {"bool": "Bool", "uint8": "Byte", "int64": "Long", "int32": "Int"}.get(
+            desc.dtype.name, desc.dtype.name.capitalize()
+        )
+        raise RuntimeError(
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or "
+            f"complex dtype. Got: {name}"
+        )
+    if dim is None and not keepdim:
+        return _mean_all(input)
+    return _mean(input, axis=canonical_dims(dim, len(desc.shape)), keepdims=keepdim)
+
+
+# ---- products ------------------------------------------------------------------------------------
+
+
+def _prod_vjp(xp: Any, g: Array, input: Array, axis: Axes, keepdims: bool) -> Array:
+    """g times the product of all *other* elements: from the left times from the right, exact at zeros."""
+    g = g if keepdims else xp.expand_dims(g, axis)
+    shape = tuple(input.shape)
+    n = xp.size(tuple(shape[a] for a in axis))
+    rest = tuple(a for a in range(len(shape)) if a not in axis)
+    order = (*rest, *axis)
+    flat = xp.reshape(xp.permute_dims(input, order), (*(shape[a] for a in rest), n))
+    if not n:
+        return xp.broadcast_to(g, shape)
+    one = xp.ones_like(flat[..., :1])
+    left = xp.concatenate((one, xp.cumprod(flat, -1)[..., :-1]), -1)
+    right = xp.flip(xp.cumprod(xp.flip(flat, (len(rest),)), -1), (len(rest),))
+    right = xp.concatenate((right[..., 1:], one), -1)
+    others = xp.reshape(left * right, tuple(shape[a] for a in order))
+    return g * xp.permute_dims(others, tuple(int(i) for i in np.argsort(order)))
+
+
+@reduction(_prod_vjp, node="ProdBackward0")
+def _prod(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
+    """Return the product over the axes."""
+    return xp.prod(input, axis=axis, keepdims=keepdims)
+
+
+@reduction(_prod_vjp, node="ProdBackward1")
+def _prod_dim(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
+    """Return the product over one axis."""
+    return xp.prod(input, axis=axis, keepdims=keepdims)
+
+
+def prod(
+    input: Tensor,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtypes.dtype | None = None,
+) -> Tensor:
+    """Return the product of the elements along ``dim`` (all of them when ``dim`` is None)."""
+    if dtype is not None or input._desc.dtype.category < dtypes.FLOATING:
+        input = input.to(dtype or dtypes.int64)
+    if dim is None:
+        return _prod(input, axis=tuple(range(input.ndim)), keepdims=False)
+    return _prod_dim(input, axis=canonical_dims(dim, input.ndim), keepdims=keepdim)
+
+
+@operator("general", (lambda xp, g, axis: _reversed_sum(xp, g, axis),), linear=True)
+def _cumsum(xp: Any, input: Array, *, axis: int) -> Array:
+    """Return the running sum along an axis."""
+    return xp.cumsum(input, axis)
+
+
+def _reversed_sum(xp: Any, g: Array, axis: int) -> Array:
+    return xp.flip(xp.cumsum(xp.flip(g, (axis,)), axis), (axis,))
+
+
+def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
+    """Return the running sum of the elements along ``dim``; integers are summed in int64."""
+    if dtype is not None or input._desc.dtype.category < dtypes.FLOATING:
+        input = input.to(dtype or dtypes.int64)
+    if not input.ndim:
+        canonical_dim(dim, 0)
+        return input.clone()
+    return _cumsum(input, axis=canonical_dim(dim, input.ndim))
+
+
+# ---- extremes ------------------------------------------------------------------------------------
+
+
+def _share(xp: Any, g: Array, input: Array, out: Array, axis: Axes, keepdims: bool) -> Array:
+    """The cotangent shared evenly between the elements that attain the extreme."""
+    if not keepdims:
+        g, out = xp.expand_dims(g, axis), xp.expand_dims(out, axis)
+    mask = xp.astype(input == out, g.dtype)
+    return (g / xp.sum(mask, axis=axis, keepdims=True)) * mask
+
+
+@reduction(_share, node="MaxBackward1")
+def _max_all(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
+    """Return the largest of all elements."""
+    return xp.max(input, axis=axis, keepdims=keepdims)
+
+
+@reduction(_share, node="MinBackward1")
+def _min_all(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
+    """Return the smallest of all elements."""
+    return xp.min(input, axis=axis, keepdims=keepdims)
+
+
+@reduction(_share, node="AmaxBackward0")
+def _amax(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
+    """Return the largest elements along the axes."""
+    return xp.max(input, axis=axis, keepdims=keepdims)
+
+
+@reduction(_share, node="AminBackward0")
+def _amin(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
+    """Return the smallest elements along the axes."""
+    return xp.min(input, axis=axis, keepdims=keepdims)
+
+
+def _pick_vjp(
+    xp: Any, g: Any, input_shape: Axes, out: Any, axis: int, keepdims: bool
+) -> Array:
+    """The cotangent of the values, put back where they were taken from."""
+    g, where = g[0], out[1]
+    if not keepdims:
+        g, where = xp.expand_dims(g, (axis,)), xp.expand_dims(where, (axis,))
+    return xp.scatter_add(g, input_shape, where, axis)
+
+
+def _extreme(xp: Any, input: Array, axis: int, keepdims: bool, largest: bool) -> tuple[Array, Array]:
+    where = (xp.argmax if largest else xp.argmin)(input, axis, keepdims=True)
+    values = xp.take_along_axis(input, where, axis)
+    if keepdims:
+        return values, where
+    return xp.squeeze(values, (axis,)), xp.squeeze(where, (axis,))
+
+
+@general(_pick_vjp, node="MaxBackward0", outputs=2)
+def _max_dim(xp: Any, input: Array, *, axis: int, keepdims: bool) -> tuple[Array, Array]:
+    """Return the largest elements along an axis, and where they stand (the first of equals)."""
+    return _extreme(xp, input, axis, keepdims, True)
+
+
+@general(_pick_vjp, node="MinBackward0", outputs=2)
+def _min_dim(xp: Any, input: Array, *, axis: int, keepdims: bool) -> tuple[Array, Array]:
+    """Return the smallest elements along an axis, and where they stand (the first of equals)."""
+    return _extreme(xp, input, axis, keepdims, False)
+
+
+def amax(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
+    """Return the largest elements along ``dim``; equal ones share the gradient."""
+    return _amax(input, axis=canonical_dims(dim, input.ndim), keepdims=keepdim)
+
+
+def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
+    """Return the smallest elements along ``dim``; equal ones share the gradient."""
+    return _amin(input, axis=canonical_dims(dim, input.ndim), keepdims=keepdim)
+
+
+def _argument(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    if dim is None:
+        if not input.numel():
+            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+        return _argextreme(input, axis=None, keepdims=False, name=name)
+    return _argextreme(input, axis=canonical_dim(dim, input.ndim), keepdims=keepdim, name=name)
+
+
+@general(None)
+def _argextreme(xp: Any, input: Array, *, axis: int | None, keepdims: bool, name: str) -> Array:
+    """Return where the extreme elements stand."""
+    if not input.ndim:
+        return np.int64(0)
+    if input.dtype.kind == "b":
+        input = xp.astype(input, np.int8)
+    return (xp.argmax if name == "argmax" else xp.argmin)(input, axis, keepdims=keepdims)
+
+
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Return where the largest elements stand (the first of equals), int64."""
+    return _argument("argmax", input, dim, keepdim)
+
+
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Return where the smallest elements stand (the first of equals), int64."""
+    return _argument("argmin", input, dim, keepdim)
+
+
+# ---- logic ---------------------------------------------------------------------------------------
+
+
+@general(None)
+def _all(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
+    """Return whether all elements are non-zero."""
+    return xp.all(input, axis=axis, keepdims=keepdims)
+
+
+@general(None)
+def _any(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
+    """Return whether any element is non-zero."""
+    return xp.any(input, axis=axis, keepdims=keepdims)
+
+
+def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return whether all elements along ``dim`` are non-zero."""
+    return _all(input, axis=canonical_dims(dim, input.ndim), keepdims=keepdim)
+
+
+def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return whether any element along ``dim`` is non-zero."""
+    return _any(input, axis=canonical_dims(dim, input.ndim), keepdims=keepdim)
+
+
+# ---- composed: no rule of their own --------------------------------------------------------------
+
+
+def var(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """Return the variance along ``dim``, divided by the count less ``correction`` (1)."""
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = 1 if unbiased is None else int(unbiased)
+    axes = canonical_dims(dim, input.ndim)
+    count = 1
+    for a in axes:
+        count *= input.shape[a]
+    centred = sub(input, _mean(input, axis=axes, keepdims=True))
+    total = _sum(mul(centred, centred), axis=axes, keepdims=keepdim)
+    return div(total, float(max_number(count - correction, 0)))
+
+
+def max_number(a: float, b: float) -> float:
+    """The larger of two Python numbers."""
+    return a if a > b else b
+
+
+def std(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """Return the standard deviation along ``dim`` (see `var`)."""
+    return sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+
+
+def count_nan(input: Tensor) -> Tensor:
+    """Return how many elements are nan."""
+    return sum(isnan(input))
+
+
+def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
+    """Return how many elements along ``dim`` are not zero."""
+    return sum(logical_not(logical_not(input)), dim)
+
+
+def is_tensor(value: Any) -> bool:
+    """Return whether ``value`` is a Tensor."""
+    return isinstance(value, TensorBase)

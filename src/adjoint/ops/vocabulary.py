@@ -1,0 +1,287 @@
+"""The array contract over Tensors: what ``xp`` is in a rule whose result must itself be differentiable.
+
+In and out: Tensors.  Every name is the operator of the same meaning; arguments are NumPy's.  Registered
+with the tape as the Tensor world of the backward walk.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from adjoint.array import descriptor, dtypes
+from adjoint.array import numpy_ as raw
+from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.ops import compare, index, join, matmul as products, pointwise, reduce, view
+from adjoint.ops.cast import to_dtype
+from adjoint.ops.families import linear
+
+Array = Any
+Shape = tuple[int, ...]
+
+absolute = pointwise.abs
+add = pointwise.add
+ceil = pointwise.ceil
+copy = view.clone
+cos = pointwise.cos
+cosh = pointwise.cosh
+equal = compare.eq
+erf = pointwise.erf
+exp = pointwise.exp
+exp2 = pointwise.exp2
+floor = pointwise.floor
+isfinite = compare.isfinite
+isnan = compare.isnan
+log = pointwise.log
+log1p = pointwise.log1p
+logical_not = compare.logical_not
+multiply = pointwise.mul
+negative = pointwise.neg
+sigmoid = pointwise.sigmoid
+sign = pointwise.sign
+sin = pointwise.sin
+sinh = pointwise.sinh
+sqrt = pointwise.sqrt
+subtract = pointwise.sub
+tanh = pointwise.tanh
+where = pointwise.where
+
+
+def maximum(x: Array, y: Any) -> Array:
+    """The larger of each pair."""
+    return pointwise.clamp(x, min=y) if not isinstance(y, TensorBase) else pointwise.maximum(x, y)
+
+
+def minimum(x: Array, y: Any) -> Array:
+    """The smaller of each pair."""
+    return pointwise.clamp(x, max=y) if not isinstance(y, TensorBase) else pointwise.minimum(x, y)
+
+
+def power(x: Array, y: Any) -> Array:
+    """``x ** y``."""
+    return pointwise.pow(x, y)
+
+
+def clip(x: Array, low: Any, high: Any) -> Array:
+    """``x`` limited to [low, high]."""
+    return pointwise.clamp(x, low, high)
+
+
+def conj(x: Array) -> Array:
+    """The complex conjugate; a real tensor as it is."""
+    return _conj(x) if x._desc.dtype.is_complex else x
+
+
+@linear(lambda xp, g: xp.conj(g), holomorphic=False, node="ConjPhysicalBackward0")
+def _conj(xp: Any, input: Array) -> Array:
+    """Return the complex conjugate."""
+    return xp.conj(input)
+
+
+# ---- reductions ----------------------------------------------------------------------------------
+
+
+def sum(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
+    """The sum over the axes."""
+    if axis is None:
+        return reduce._sum_all(x)
+    return reduce._sum(x, axis=axis, keepdims=keepdims) if axis else x
+
+
+def max(x: Array, axis: Shape, keepdims: bool = False) -> Array:
+    """The largest element along the axes."""
+    return reduce._amax(x, axis=axis, keepdims=keepdims)
+
+
+def cumsum(x: Array, axis: int) -> Array:
+    """The running sum."""
+    return reduce._cumsum(x, axis=axis % x.ndim)
+
+
+def _cumprod_vjp(xp: Any, g: Array, input: Array, axis: int) -> Array:
+    """d out[j] / d input[i] = product of input[:j+1] without i: summed over j >= i, exact at zeros."""
+    moved = xp.swapaxes(input, axis, -1)
+    n = moved.shape[-1]
+    rows = xp.broadcast_to(xp.expand_dims(moved, (moved.ndim - 1,)), (*moved.shape[:-1], n, n))
+    eye = raw.eye(n, dtype=bool)
+    mask = eye if not isinstance(input, TensorBase) else make_tensor(eye)
+    partial = xp.cumprod(xp.where(mask, xp.ones_like(rows), rows), -1)  # row i: without input[i]
+    keep = raw.triu(raw.ones((n, n), bool))
+    kept = keep if not isinstance(input, TensorBase) else make_tensor(keep)
+    partial = xp.where(kept, partial, xp.zeros_like(partial))
+    out = xp.sum(partial * xp.expand_dims(xp.swapaxes(g, axis, -1), (g.ndim - 1,)), axis=(g.ndim,))
+    return xp.swapaxes(out, axis, -1)
+
+
+@pointwise.elementwise(_cumprod_vjp, node="CumprodBackward0")
+def _cumprod(xp: Any, input: Array, *, axis: int) -> Array:
+    """Return the running product along an axis."""
+    return xp.cumprod(input, axis)
+
+
+_cumprod.op.family = "general"  # type: ignore[attr-defined]
+
+
+def cumprod(x: Array, axis: int) -> Array:
+    """The running product."""
+    return _cumprod(x, axis=axis % x.ndim)
+
+
+# ---- shape ---------------------------------------------------------------------------------------
+
+
+def reshape(x: Array, shape: Shape) -> Array:
+    """``x`` in another shape."""
+    return view.reshape(x, shape)
+
+
+def broadcast_to(x: Array, shape: Shape) -> Array:
+    """``x`` repeated along axes of size 1."""
+    return x if x._desc.shape == shape else view.expand(x, shape)
+
+
+def expand_dims(x: Array, axis: Shape) -> Array:
+    """``x`` with axes of size 1 inserted where the result is to have them."""
+    for a in axis:
+        x = view._unsqueeze(x, axis=a)
+    return x
+
+
+def squeeze(x: Array, axis: Shape) -> Array:
+    """``x`` without the named axes of size 1."""
+    return view._squeeze_several(x, axis=axis)
+
+
+def swapaxes(x: Array, axis1: int, axis2: int) -> Array:
+    """``x`` with two axes exchanged."""
+    return view.transpose(x, axis1, axis2)
+
+
+def permute_dims(x: Array, axes: Shape) -> Array:
+    """``x`` with its axes in another order."""
+    return view._permute(x, axes=axes)
+
+
+@linear(lambda xp, g, axis: xp.flip(g, axis), node="FlipBackward0", saved_names={"axis": "dims"})
+def _flip(xp: Any, input: Array, *, axis: Shape) -> Array:
+    """Return ``input`` reversed along the axes."""
+    return xp.copy(xp.flip(input, axis))
+
+
+def flip(x: Array, axis: Shape) -> Array:
+    """``x`` reversed along the axes."""
+    return _flip(x, axis=axis)
+
+
+def slice(x: Array, index_: Any) -> Array:
+    """``x[index]`` for a basic index."""
+    return index.getitem(x, index_)
+
+
+def slice_into(g: Array, shape: Shape, index_: Any) -> Array:
+    """Zeros of ``shape`` with ``g`` at a basic index."""
+    return index._slice_into(g, shape=shape, index=index_)
+
+
+@linear(
+    lambda xp, g, offset, axis1, axis2: xp.diagonal(g, offset, axis1, axis2),
+    node="DiagonalBackward0_",
+)
+def _diagonal_embed(
+    xp: Any, input: Array, *, shape: Shape, offset: int, axis1: int, axis2: int
+) -> Array:
+    """Return zeros of ``shape`` with ``input`` on a diagonal."""
+    return xp.diagonal_embed(input, shape, offset, axis1, axis2)
+
+
+def diagonal(x: Array, offset: int, axis1: int, axis2: int) -> Array:
+    """A diagonal of the planes of two axes, as the last axis."""
+    return view._diagonal(x, offset=offset, axis1=axis1, axis2=axis2)
+
+
+def diagonal_embed(g: Array, shape: Shape, offset: int, axis1: int, axis2: int) -> Array:
+    """Zeros of ``shape`` with ``g`` on a diagonal."""
+    return _diagonal_embed(g, shape=shape, offset=offset, axis1=axis1, axis2=axis2)
+
+
+def take(x: Array, index_: Any) -> Array:
+    """``x[index]`` for an index of arrays."""
+    return index._take(x, index=index_)
+
+
+def index_add(g: Array, shape: Shape, index_: Any) -> Array:
+    """Zeros of ``shape`` to which ``g`` is added at ``index``."""
+    return index._index_add(g, shape=shape, index=index_)
+
+
+def take_along_axis(x: Array, index_: Any, axis: int) -> Array:
+    """Elements of ``x`` picked along one axis."""
+    return index._gather(x, index=_unwrap(index_), axis=axis)
+
+
+def scatter_add(g: Array, shape: Shape, index_: Any, axis: int) -> Array:
+    """``g`` added into zeros of ``shape`` along one axis."""
+    return index._scatter_add(g, shape=shape, index=_unwrap(index_), axis=axis)
+
+
+def _unwrap(index_: Any) -> Any:
+    return index_._array if isinstance(index_, TensorBase) else index_
+
+
+def concatenate(arrays: Any, axis: int) -> Array:
+    """The tensors one after the other."""
+    items = tuple(arrays)
+    return join._cat(*items, axis=axis % items[0].ndim)
+
+
+def stack(arrays: Any, axis: int) -> Array:
+    """The tensors side by side along a new axis."""
+    return join._stack(*arrays, axis=axis)
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """The matrix product."""
+    return products.matmul(a, b)
+
+
+# ---- creation and casting ------------------------------------------------------------------------
+
+
+def _filled(shape: Shape, value: float, dtype: Any) -> Array:
+    kind = descriptor.array_type(dtype if isinstance(dtype, dtypes.dtype) else dtypes.from_numpy_dtype(dtype))
+    return make_tensor(raw.full(shape, value, kind.numpy), None, kind.shaped(tuple(shape)))
+
+
+def zeros(shape: Shape, dtype: Any) -> Array:
+    """Zeros."""
+    return _filled(shape, 0, dtype)
+
+
+def ones(shape: Shape, dtype: Any) -> Array:
+    """Ones."""
+    return _filled(shape, 1, dtype)
+
+
+def zeros_like(x: Array) -> Array:
+    """Zeros of the shape and dtype of ``x``."""
+    return _filled(x._desc.shape, 0, x._desc.dtype)
+
+
+def ones_like(x: Array) -> Array:
+    """Ones of the shape and dtype of ``x``."""
+    return _filled(x._desc.shape, 1, x._desc.dtype)
+
+
+def full(shape: Shape, value: Any, dtype: Any) -> Array:
+    """A tensor filled with one value."""
+    return _filled(shape, value, dtype)
+
+
+def astype(x: Array, dtype: Any) -> Array:
+    """``x`` in another dtype."""
+    return to_dtype(x, dtype)
+
+
+def size(shape: Shape) -> int:
+    """The number of elements of a shape."""
+    return math.prod(shape)

@@ -1,0 +1,16 @@
+"""The errors of operators: PyTorch's exception class and first sentence, word for word."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.torch_parity import programs_errors
+from tests.torch_parity.harness import Program, both, collect
+
+pytest.importorskip("torch", reason="compares with PyTorch 2.13")
+
+
+@pytest.mark.parametrize("program", collect(programs_errors))
+def test_program(program: Program) -> None:
+    """Both libraries observe the same."""
+    both(program)
