@@ -252,8 +252,8 @@ def diagonal_embed(g: Array, shape: Shape, offset: int, axis1: int, axis2: int) 
 
 
 def slice(x: Array, index: Any) -> Array:
-    """``x[index]`` for a basic index (integers, slices, None): always a view."""
-    return x[index]
+    """``x[index]`` for a basic index (integers, slices, None): always a view, also of one element."""
+    return x[index if index is ... else (*index, ...)]
 
 
 def slice_into(g: Array, shape: Shape, index: Any) -> Array:

@@ -374,13 +374,15 @@ def uniform(
 
 
 def integers(generator: Generator, shape: Shape, dtype: Any, low: int, high: int) -> Array:
-    """Integers of [low, high) in any dtype; ``high - low`` may be 2**64."""
+    """Integers of [low, high) in any dtype; a range of 2**64 is all of int64."""
+    if dtype.kind == "f" or dtype.name == "bfloat16":
+        low, high = _inside(low, dtype, 1), _inside(high, dtype, -1)
     count, span = math.prod(shape), high - low
     if span >= 1 << 28:
         wide = generator.double_words(count)
         if span < 1 << 64:
             wide %= np.uint64(span)
-        wide += np.uint64(low % (1 << 64))  # wraps around, as it must
+            wide += np.uint64(low % (1 << 64))  # wraps around, as it must
         return wide.view(np.int64).astype(dtype).reshape(shape)
     words = generator.words(count)
     if span & (span - 1):
@@ -396,7 +398,7 @@ def integers(generator: Generator, shape: Shape, dtype: Any, low: int, high: int
 def integers_in_dtype(generator: Generator, shape: Shape, dtype: Any) -> Array:
     """Integers over all that ``dtype`` holds: from 0 up to its largest, or to ``2 ** mantissa``."""
     count = math.prod(shape)
-    if dtype == np.float64 or dtype == np.int64:
+    if dtype in (np.float64, np.int64):
         span = (1 << 53) + 1 if dtype == np.float64 else 1 << 63
         return (generator.double_words(count) % np.uint64(span)).astype(dtype).reshape(shape)
     words = generator.words(count)
@@ -409,7 +411,16 @@ def integers_in_dtype(generator: Generator, shape: Shape, dtype: Any) -> Array:
     return (words % np.uint32(span)).astype(dtype).reshape(shape)
 
 
-_MANTISSA: Final = {"float16": 11, "bfloat16": 8, "float32": 24}
+_MANTISSA: Final = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
+
+
+def _inside(bound: int, dtype: Any, step: int) -> int:
+    """``bound``, moved into the interval by one unit where its neighbour inside rounds outside."""
+    rounded = np.array(bound + step, np.float64 if dtype == np.float64 else np.float32)
+    neighbour = int(rounded.astype(dtype))
+    if neighbour >= bound if step > 0 else neighbour < bound:
+        return bound
+    return neighbour + step * (1 << (abs(bound + step).bit_length() - _MANTISSA[dtype.name]))
 
 
 def permutation(generator: Generator, n: int, dtype: Any) -> Array:

@@ -1,8 +1,8 @@
-"""Sliding windows over the spatial axes of (batch, channel, *space) arrays: what all kernels share.
+"""Sliding windows over the spatial axes of (images, channels, *space): what the kernels share.
 
 In: sizes, strides, paddings, dilations, one number per spatial axis. Out: the size of the result,
-which input element each tap of the kernel meets (`taps`), and two plans that move a block of images
-between input and columns: `Expansion` (im2col) and `Folding`, its transpose (col2im).
+which input elements each tap of the kernel meets (`taps`), and `Columns`, the plan that moves a
+block of images into columns (im2col) or adds columns up into images (col2im), its transpose.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Expansion", "Folding", "Tap", "Window", "output_size", "taps"]
+__all__ = ["Columns", "Tap", "Window", "output_size", "taps"]
 
 Array = Any
 Shape = tuple[int, ...]
@@ -21,13 +21,11 @@ Shape = tuple[int, ...]
 # Columns hold, for every channel and every tap of the kernel, the input as the outputs see it
 # through that tap. They are made one spatial axis at a time, the last one first:
 #
-#     (C, b, H, W)  ->  (C, kw, b, H, ow)  ->  (C, kw, kh, b, oh, ow)
+#     (C, H, W)  ->  (C, kw, H, ow)  ->  (C, kh, kw, oh, ow)
 #
 # The first step copies short rows (ow elements), but only 1/kh of the columns; the last and largest
-# one copies long rows (oh * ow elements when the stride is 1). Copying all windows at once copies short
-# rows only and takes twice as long. The taps therefore come in reverse order of the axes: a weight
-# must be transposed to (out, C, kw, kh), which is small. Folding is the same in the other direction.
-
+# one copies long rows (oh * ow elements where the stride is 1). Copying all windows at once would
+# copy short rows only and takes twice as long. Folding is the same in the other direction.
 
 class Window(NamedTuple):
     """The window along one spatial axis: sizes of input and output, kernel, stride, ..."""
@@ -82,62 +80,129 @@ def taps(window: Window) -> list[Tap]:
 
 
 class _Step(NamedTuple):
-    """One axis of a plan: the shapes it moves between, without the images, and its taps."""
+    """One axis of the columns: which elements of two arrays are the same, tap by tap.
 
-    small: Shape  # (C, taps so far, *dims) before the axis is expanded
-    large: Shape  # (C, kernel, taps so far, *dims) after
-    axis: int  # of ``dims``
+    The smaller array is (images, C, taps so far, *dims), the larger one (images, C, kernel, taps so
+    far, *dims) with the size of the output along ``axis`` of the dims (counted from the end).
+    """
+
+    larger: Shape  # without the images
+    axis: int
+    stride: int
     taps: list[Tap]
 
-    def pairs(self, small: Array, large: Array) -> list[tuple[Array, Array]]:
-        """Return the views (of ``small``, of ``large``) that hold the same elements, tap by tap."""
-        here = (slice(None),) * (3 + self.axis)
-        return [
-            (small[(*here, tap.inp)], large[:, :, k][(*here, tap.out)])
-            for k, tap in enumerate(self.taps)
-            if tap.out.start < tap.out.stop
-        ]
+    def inside(self, part: slice) -> tuple[Any, ...]:
+        """Return the index of a part of the axis."""
+        return (..., part, *(slice(None),) * (-1 - self.axis))
+
+    def sources(self) -> list[Any]:
+        """Return the index of each tap into the smaller array."""
+        return [self.inside(tap.inp) for tap in self.taps]
+
+    def targets(self, larger: Array) -> list[Array]:
+        """Return each tap's view of the larger array."""
+        return [larger[:, :, k][self.inside(tap.out)] for k, tap in enumerate(self.taps)]
 
     @property
     def padded(self) -> bool:
-        """Whether some output meets padding, so that not all of ``large`` is written."""
-        every = slice(0, self.large[3 + self.axis])
+        """Whether some output meets padding, so that not all of the larger array is written."""
+        every = slice(0, self.larger[self.axis])
         return any(tap.out != every for tap in self.taps)
+
+    def add_up(self, smaller: Array, targets: list[Array], fresh: bool) -> None:
+        """Write the sum over the taps into the smaller array; where not ``fresh``, add it."""
+        first = 0
+        if fresh and self.stride == 1:  # one tap fills all but the ends
+            part = self.taps[0].inp
+            smaller[self.inside(slice(0, part.start))] = 0
+            smaller[self.inside(part)] = targets[0]
+            smaller[self.inside(slice(part.stop, None))] = 0
+            first = 1
+        elif fresh:
+            smaller[...] = 0
+        for source, target in zip(self.sources()[first:], targets[first:]):
+            view = smaller[source]
+            np.add(view, target, out=view)
 
 
 def _steps(channels: int, windows: Sequence[Window]) -> list[_Step]:
     dims = [window.input for window in windows]
     kernels = 1
     steps = []
-    for axis in reversed(range(len(windows))):
+    for axis in range(-1, -1 - len(windows), -1):
         window = windows[axis]
-        if window.trivial and (steps or axis):  # one step at least: a copy
+        if window.trivial and (steps or axis > -len(windows)):  # one step at least: a copy
             continue
-        small = (channels, kernels, *dims)
         dims[axis] = window.output
-        large = (channels, window.kernel, kernels, *dims)
-        steps.append(_Step(small, large, axis, taps(window)))
+        larger = (channels, window.kernel, kernels, *dims)
+        steps.append(_Step(larger, axis, window.stride, taps(window)))
         kernels *= window.kernel
     return steps
 
 
-def _scratch(images: int, shape: Shape, dtype: Any, joined: bool, zero: bool = False) -> Array:
-    """Return memory for (images, *shape); ``joined`` puts the images behind channels and taps."""
-    make = np.zeros if zero else np.empty
-    if not joined:
-        return make((images, *shape), dtype)
-    dims = len(shape) - 2
-    made = make((*shape[:-dims], images, *shape[-dims:]), dtype)
-    return np.moveaxis(made, -dims - 1, 0)
+class Columns:
+    """The memory of the columns of a block of images, and the plan to fill or to empty it.
 
-
-class Expansion:
-    """The plan that writes the columns of a block of images, again and again into the same memory."""
+    A plan is used again for each block of the same shape, and in one direction only: what meets padding
+    is zero from the start and never written to. ``joined`` columns have the points of all
+    images side by side, for one wide matrix product where an image has few points.
+    """
 
     def __init__(
         self, images: int, channels: int, windows: Sequence[Window], dtype: Any, joined: bool
     ) -> None:
-        first, *rest = _steps(channels, windows)
-        # What meets padding is never written to: it stays zero from one block to the next.
-        large = _scratch(images, first.large, dtype, joined, zero=first.padded)
-        self._first = first.pairs(
+        self._images, self._dtype, self._joined = images, dtype, joined
+        self._dims = len(windows)
+        self._direct = not joined and all(window.trivial for window in windows)
+        steps = _steps(channels, windows)
+        self._outer = steps[0]
+        self._outer_sources = [
+            (slice(None), slice(None), None, *source) for source in self._outer.sources()
+        ]
+        larger = self._memory(self._outer)
+        self._outer_targets = self._outer.targets(larger)
+        self._inner: list[tuple[_Step, Array, list[Array]]] = []
+        for step in steps[1:]:
+            smaller, larger = _merge_taps(larger), self._memory(step)
+            self._inner.append((step, smaller, step.targets(larger)))
+        self._columns = _merge_taps(larger)
+        self._copies = [
+            (smaller[source], target)
+            for step, smaller, targets in self._inner
+            for source, target in zip(step.sources(), targets)
+        ]
+
+    def _memory(self, step: _Step) -> Array:
+        make = np.zeros if step.padded else np.empty
+        shape = step.larger
+        if not self._joined:
+            return make((self._images, *shape), self._dtype)
+        made = make((*shape[: -self._dims], self._images, *shape[-self._dims :]), self._dtype)
+        return np.moveaxis(made, -self._dims - 1, 0)
+
+    def matrices(self, groups: int) -> Array:
+        """Return the memory as (images, groups, C / groups * taps, points), or without the first axis."""
+        columns = self._columns
+        rows = columns.shape[1] * columns.shape[2] // groups
+        if self._joined:
+            return np.moveaxis(columns, 0, 2).reshape(groups, rows, -1)
+        return columns.reshape(self._images, groups, rows, -1)
+
+    def expand(self, images: Array) -> None:
+        """Fill the columns with those of ``images`` (images, C, *input)."""
+        for source, target in zip(self._outer_sources, self._outer_targets):
+            target[...] = images[source]
+        for inner, target in self._copies:
+            target[...] = inner
+
+    def fold(self, images: Array, fresh: bool) -> None:
+        """Add the columns up into ``images`` (images, C, *input); where ``fresh``, overwrite them."""
+        for step, smaller, targets in reversed(self._inner):
+            step.add_up(smaller, targets, fresh=True)
+        self._outer.add_up(images[:, :, None], self._outer_targets, fresh)
+
+
+def _merge_taps(larger: Array) -> Array:
+    """Return (images, C, kernel, taps, *dims) as a view (images, C, kernel * taps, *dims)."""
+    images, channels, kernel, taps, *dims = larger.shape
+    return larger.reshape(images, channels, kernel * taps, *dims)
