@@ -25,7 +25,7 @@ def p_grad_fn_type(torch: Any) -> list[Any]:
     return [
         type(node).__name__,
         type(node) is exp._backward_cls,
-        [base.__name__ for base in type(node).__mro__[:3]],
+        [base.__name__ for base in type(node).__mro__[:2]],
         isinstance(node, torch.autograd.graph.Node),
         node.next_functions[0][0].name(),
         graph((y * 2).grad_fn),

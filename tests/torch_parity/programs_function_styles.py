@@ -398,11 +398,6 @@ def p_clear_saved_tensors_on_access(torch: Any) -> list[Any]:
     return [seen]
 
 
-def p_nested_tensor_function(torch: Any) -> list[Any]:
-    nested = torch.autograd.function.NestedIOFunction
-    return [issubclass(nested, torch.autograd.Function)]
-
-
 def p_function_in_thread_of_operators(torch: Any) -> list[Any]:
     x = torch.tensor([0.3, 0.6], requires_grad=True)
     exp, scale = _exp(torch), _scale(torch)

@@ -198,7 +198,3 @@ def p_node_called_by_hand(torch: Any) -> list[Any]:
 def p_node_called_with_wrong_number(torch: Any) -> list[Any]:
     x = torch.tensor([1.0, 2.0], requires_grad=True)
     return [raises(lambda: (x * x).grad_fn(torch.ones(2), torch.ones(2))).kind]
-
-
-def p_node_instantiation(torch: Any) -> list[Any]:
-    return [raises(lambda: torch.autograd.graph.Node())]

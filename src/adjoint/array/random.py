@@ -363,9 +363,8 @@ def uniform(
         return made.reshape(shape)
     made = generator.fractions_32(count)
     plain = low == 0 and high == 1
-    low_, high_ = (float(np.array(bound, dtype)) for bound in (low, high))
     if not plain:
-        made = fused_32(made, high_ - low_, low_)
+        made = fused_32(made, float(np.float32(high) - np.float32(low)), low)
     if dtype != np.float32:
         made = made.astype(dtype)
     if not plain or dtype != np.float32:

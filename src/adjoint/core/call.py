@@ -12,12 +12,13 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from adjoint.array import numpy_
 from adjoint.array.descriptor import REAL_NUMBERS, describe
 from adjoint.core.mode import get_mode
 from adjoint.core.node import next_seq
 from adjoint.core.op import Op
 from adjoint.core.plan import versions_of
-from adjoint.core.record import apply
+from adjoint.core.record import apply, link_view
 from adjoint.core.tensor_base import TensorBase, needs_tensor_class
 
 __all__ = ["make_call"]
@@ -40,12 +41,112 @@ def make_call(op: Op) -> Callable[..., Any]:
         call = _unary(op)
     elif elementwise and len(op.operands) == 2:
         call = _predicate(op) if op.predicate else _binary(op)
-    else:
+    elif op.joint or op.outputs > 1 or op.variadic or op.promoted and not elementwise_with_parameters(op):
         call = _general(op)
+    elif len(op.operands) == 1:
+        call = _straight_one(op)
+    else:
+        call = _straight_several(op)
     functools.update_wrapper(call, op.forward, assigned=("__name__", "__doc__", "__module__"))
     call.__name__ = op.name
     call.op = op  # type: ignore[attr-defined]
     op.call = call  # type: ignore[attr-defined]
+    return call
+
+
+def elementwise_with_parameters(op: Op) -> bool:
+    """A unary elementwise operator with parameters: promotion matters only below its level."""
+    return op.family == "elementwise" and len(op.operands) == 1 and not op.predicate
+
+
+def _straight_one(op: Op) -> Callable[..., Any]:
+    """One operand and parameters: reductions, views, elementwise operators with parameters."""
+    forward, level, node_class, view = op.forward, op.level, op.node_class, op.view
+    if op.family == "elementwise":
+        level = REAL_NUMBERS
+    plan = op.plan((True,), exact=True, fitting=False) if op.differentiable else None
+    gather = plan.gather if plan is not None and plan.names else None
+
+    def call(input: Any, **params: Any) -> Any:
+        try:
+            desc = input._desc
+            if desc.fast < level or (mode := get_mode()) > 1:
+                return apply(op, (input,), params)
+            raw = forward(numpy_, input._memory() if view else input._array, **params)
+        except (AttributeError, RuntimeWarning, FloatingPointError):
+            return apply(op, (input,), params)
+        made = _new(_Tensor)
+        made._array = raw
+        made._desc = desc = describe(raw)
+        made._counter = None
+        made._side = None
+        made._edge = None
+        edge = input._edge
+        if edge is not None and mode and plan is not None and desc.fast == REAL_NUMBERS:
+            node = _new(node_class)
+            node.edges = (edge,)
+            node.saved = saved = gather((input,), raw, params) if gather is not None else ()
+            node.versions = None if input._counter is None else versions_of(saved)
+            node.plan = plan
+            node.seq = next_seq()
+            node.desc = desc
+            node.hooks = None
+            node.counter = None
+            made._edge = node
+        if view:
+            link_view(op, input, made, params, mode)
+            made._counter.add_view(made)
+        return made
+
+    return call
+
+
+def _straight_several(op: Op) -> Callable[..., Any]:
+    """Operands of one type, none of them promoted: products and the like."""
+    forward, level, node_class = op.forward, op.level, op.node_class
+    rules = op.rules
+    count = len(op.operands)
+    plans: dict[tuple[bool, ...], Any] = {}
+
+    def call(*operands: Any, **params: Any) -> Any:
+        try:
+            kind = operands[0]._desc.type
+            if kind.fast < level or len(operands) != count or (mode := get_mode()) > 1:
+                return apply(op, operands, params)
+            for o in operands:
+                desc = o._desc
+                if desc.type is not kind or not desc.fast:
+                    return apply(op, operands, params)
+            raw = forward(numpy_, *[o._array for o in operands], **params)
+        except (AttributeError, RuntimeWarning, FloatingPointError):
+            return apply(op, operands, params)
+        made = _new(_Tensor)
+        made._array = raw
+        made._desc = desc = describe(raw)
+        made._counter = None
+        made._side = None
+        made._edge = None
+        if not mode or desc.fast != REAL_NUMBERS:
+            return made
+        edges = tuple([o._edge for o in operands])
+        needs = tuple([e is not None and r is not None for e, r in zip(edges, rules)])
+        if True not in needs:
+            return made
+        plan = plans.get(needs)
+        if plan is None:
+            plan = plans[needs] = op.plan(needs, exact=True, fitting=False)
+        node = _new(node_class)
+        node.edges = edges
+        node.saved = saved = plan.gather(operands, raw, params)
+        node.versions = versions_of(saved)
+        node.plan = plan
+        node.seq = next_seq()
+        node.desc = desc
+        node.hooks = None
+        node.counter = None
+        made._edge = node
+        return made
+
     return call
 
 

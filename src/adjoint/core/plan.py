@@ -50,7 +50,7 @@ class Plan:
     """What a node of ``op`` saves and how it pulls a cotangent back, for one set of wanted operands."""
 
     __slots__ = (
-        *("bare", "exact", "fitting", "frees", "indices", "kinds", "names", "needs", "op", "pick"),
+        *("bare", "exact", "fitting", "frees", "getters", "indices", "kinds", "names", "needs", "op", "pick"),
         *("positions", "pull", "rules"),
     )
 
@@ -73,10 +73,30 @@ class Plan:
         # A single wanted operand: `pull` returns its cotangent bare, for the edge at this position.
         self.bare = self.positions[0] if len(rules) == 1 and not op.joint else -1
         self.pick = _picker(self)
+        self.getters = tuple(self._getter(n, k) for n, k in zip(self.names, self.kinds))
         self.frees = OPERAND in self.kinds or OUT in self.kinds
         self.pull: Pull = _straight_pull(self) if exact else self.pull_general
 
     # ---- saving ------------------------------------------------------------------------------
+
+    def _getter(self, name: str, kind: int) -> Callable[[Any, Any, Any], Any]:
+        """How one saved value is found among operands, result and parameters."""
+        op, needs = self.op, self.needs
+        if kind == OPERAND:
+            return lambda operands, out, params, i=op.position[name]: operands[i]  # type: ignore[misc]
+        if kind == SHAPE:
+            return lambda operands, out, params, i=op.position[name[:-6]]: operands[i]._desc.shape  # type: ignore[misc]
+        if kind == OUT:
+            return lambda operands, out, params: out
+        if kind == NEEDS:
+            return lambda operands, out, params: needs
+        if kind == SHAPES:
+            return lambda operands, out, params: tuple(o._desc.shape for o in operands)
+        return lambda operands, out, params: params[name]
+
+    def gather(self, operands: Any, out: Any, params: dict[str, Any]) -> tuple[Any, ...]:
+        """As `collect`, for operands that are all Tensors: the straight path's way."""
+        return tuple([get(operands, out, params) for get in self.getters])
 
     def collect(self, operands: Any, shapes: Any, out: Any, params: dict[str, Any]) -> tuple[Any, ...]:
         """The values of ``names`` for one call, in their order."""
@@ -276,7 +296,35 @@ def _straight_pull(plan: Plan) -> Pull:
         return _pull_operand(plan, rules[0])
     if len(rules) == 2 and kinds == (OPERAND, OPERAND) and plan.indices == ((0,), (1,)):
         return _pull_operands(plan, *rules)
+    if len(rules) == 1 and not plan.frees and not plan.op.joint and plan.op.outputs == 1:
+        rule = rules[0]  # shapes and parameters only: nothing to check, nothing that could be freed
+        return lambda node, g: rule(xp, g, *node.saved)
+    if plan.bare >= 0 and plan.op.outputs == 1 and OUT not in kinds:
+        return _pull_mixed(plan, rules[0])
     return plan.pull_general
+
+
+def _pull_mixed(plan: Plan, rule: Any) -> Pull:
+    xp = numpy_
+    at = tuple(i for i, k in enumerate(plan.kinds) if k == OPERAND)
+
+    def pull(node: Node, g: Any) -> Any:
+        saved = node.saved
+        if saved is None:
+            raise errors.freed(node)
+        values = list(saved)
+        versions = node.versions
+        for i in at:
+            value = values[i]
+            if not isinstance(value, TensorBase):
+                return plan.pull_general(node, g)
+            counter = value._counter
+            if counter is not None and counter.value != (versions[i] if versions else 0):
+                return plan.pull_general(node, g)  # raises
+            values[i] = value._array
+        return rule(xp, g, *values)
+
+    return pull
 
 
 def _pull_output(plan: Plan, rule: Any) -> Pull:

@@ -22,7 +22,7 @@ from adjoint.core.plan import versions_of
 from adjoint.core.saved import pack, saved_hooks
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
-__all__ = ["apply", "compute", "record"]
+__all__ = ["apply", "compute", "link_view", "record"]
 
 _new = object.__new__
 NORMAL, NO_GRAD, MULTI_OUTPUT, IN_FUNCTION, IN_INFERENCE = range(5)
@@ -41,7 +41,7 @@ def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
     made = make_tensor(raw_out, None, desc)
     mode = get_mode()
     if op.view:
-        _link_view(op, operands[0], made, params, mode)
+        link_view(op, operands[0], made, params, mode)
     elif mode & modes.INFERENCE:
         made._rare().inference = True
     if mode & modes.GRAD:
@@ -230,7 +230,7 @@ def _refuse_inference(op: Op, needs: tuple[bool, ...], operands: tuple[Any, ...]
 # ---- views and several outputs -------------------------------------------------------------------
 
 
-def _link_view(op: Any, source: Any, made: Any, params: dict[str, Any], mode: int) -> None:
+def link_view(op: Any, source: Any, made: Any, params: dict[str, Any], mode: int) -> None:
     """Tie a view to its base: same version counter, and the steps that lead from the base to it."""
     counter = source._version_counter()
     made._counter = counter
@@ -266,7 +266,7 @@ def _wrap_several(op: Op, operands: Any, params: dict[str, Any], raw_out: tuple[
             if "out" in node.plan.names:
                 made._version_counter()
         if op.view:
-            _link_view(_PickView(op, nr), operands[0], made, params, mode)
+            link_view(_PickView(op, nr), operands[0], made, params, mode)
             assert made._side is not None
             if made._side.made == NORMAL:
                 made._side.made = MULTI_OUTPUT

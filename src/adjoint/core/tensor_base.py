@@ -57,22 +57,16 @@ class Side:
     moment does not require grad; ``inference``: made in inference mode.
     """
 
-    __slots__ = (
-        *("accumulator", "base", "grad", "inference", "made", "node", "retain", "steps", "tangents"),
-        "twin",
-    )
-
-    def __init__(self) -> None:
-        self.base: TensorBase | None = None
-        self.steps: tuple[Any, ...] = ()
-        self.made: int = 0
-        self.node: str = ""
-        self.grad: TensorBase | None = None
-        self.retain = False
-        self.accumulator: Any = None
-        self.inference = False
-        self.tangents: Any = None
-        self.twin: Any = None
+    # Defaults on the class, not in slots: a view sets four of them, most never change.
+    base: TensorBase | None = None
+    steps: tuple[Any, ...] = ()
+    made: int = 0
+    node: str = ""
+    grad: TensorBase | None = None
+    retain = False
+    accumulator: Any = None
+    inference = False
+    tangents: Any = None
 
 
 class TensorBase:
