@@ -2,6 +2,7 @@
 
 `Dual` keeps a value and its derivatives along an extra last axis. Views of a `Dual` are NumPy views
 of both, in-place writes write both; so aliasing and the chain rule come from NumPy, not from a tape.
+Only `detach` shares the value without the derivatives.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ Array = Any
 
 
 class Dual:
-    """A value, and its derivative by each of the inputs (None: detached, derivatives are zero)."""
+    """A value, and its derivative by each of the inputs along one more axis."""
 
     def __init__(self, value: Array, slope: Array) -> None:
         self.value = value
@@ -30,8 +31,7 @@ class Dual:
         return bool(self.value.flags.c_contiguous)
 
     def _pair(self, function: Any, *arguments: Any) -> Dual:
-        slope = None if self.slope is None else function(self.slope, *arguments)
-        return Dual(function(self.value, *arguments), slope)
+        return Dual(function(self.value, *arguments), function(self.slope, *arguments))
 
     # ---- views -------------------------------------------------------------------------------
 
@@ -39,10 +39,7 @@ class Dual:
         items = index if isinstance(index, tuple) else (index,)
         if all(isinstance(i, int) for i in items) and len(items) == self.value.ndim:
             items = (*items, Ellipsis)  # a 0-d view, not a number
-        value = self.value[items]
-        if self.slope is None:
-            return Dual(value, None)
-        return Dual(value, self.slope[items if Ellipsis not in items else items[:-1]])
+        return Dual(self.value[items], self.slope[items if Ellipsis not in items else items[:-1]])
 
     def transpose(self, a: int, b: int) -> Dual:
         """The value with two axes exchanged."""
@@ -56,8 +53,6 @@ class Dual:
         """The diagonal of two axes, as the last axis; writable."""
         value = np.diagonal(self.value, offset, a, b)
         value.flags.writeable = True
-        if self.slope is None:
-            return Dual(value, None)
         slope = np.diagonal(self.slope, offset, a, b)
         slope.flags.writeable = True
         return Dual(value, np.moveaxis(slope, -1, -2))
@@ -65,12 +60,11 @@ class Dual:
     def view(self, size: int) -> Dual:
         """The value as a vector (-1)."""
         assert size == -1
-        slope = None if self.slope is None else self.slope.reshape(-1, self.slope.shape[-1])
-        return Dual(self.value.reshape(-1), slope)
+        return Dual(self.value.reshape(-1), self.slope.reshape(-1, self.slope.shape[-1]))
 
     def detach(self) -> Dual:
-        """The same memory without derivatives."""
-        return Dual(self.value, None)
+        """The same memory, with derivatives of its own that start at zero."""
+        return Dual(self.value, np.zeros_like(self.slope))
 
     def clone(self) -> Dual:
         """A copy of value and derivatives."""
@@ -80,10 +74,10 @@ class Dual:
 
     def __mul__(self, other: Any) -> Dual:
         if not isinstance(other, Dual):
-            return Dual(self.value * other, None if self.slope is None else self.slope * other)
+            return Dual(self.value * other, self.slope * other)
         value = self.value * other.value
-        left = 0 if self.slope is None else self._spread(value) * other.value[..., None]
-        right = 0 if other.slope is None else other._spread(value) * self.value[..., None]
+        left = self._spread(value) * other.value[..., None]
+        right = other._spread(value) * self.value[..., None]
         return Dual(value, left + right)
 
     def _spread(self, like: Array) -> Array:
@@ -95,28 +89,23 @@ class Dual:
 
     def _write(self, value: Array, slope: Array) -> None:
         self.value[...] = value
-        if self.slope is not None:
-            self.slope[...] = slope
-
-    def _slope_of(self, other: Any) -> Array:
-        if not isinstance(other, Dual) or other.slope is None:
-            return 0.0
-        return other._spread(self.value)
+        self.slope[...] = slope
 
     def mul_(self, other: Any) -> None:
         """Overwrite by a product."""
         made = self * other
-        self._write(made.value, 0.0 if made.slope is None else made.slope)
+        self._write(made.value, made.slope)
 
     def add_(self, other: Any) -> None:
         """Overwrite by a sum."""
-        addend = other.value if isinstance(other, Dual) else other
-        slope = 0.0 if self.slope is None else self.slope + self._slope_of(other)
-        self._write(self.value + addend, slope)
+        if isinstance(other, Dual):
+            self._write(self.value + other.value, self.slope + other._spread(self.value))
+        else:
+            self._write(self.value + other, self.slope)
 
     def copy_(self, other: Dual) -> None:
         """Overwrite by another value."""
-        self._write(other.value, self._slope_of(other))
+        self._write(other.value, other._spread(self.value))
 
     def zero_(self) -> None:
         """Overwrite by zeros."""
@@ -124,12 +113,11 @@ class Dual:
 
     def neg_(self) -> None:
         """Overwrite by the negative."""
-        self._write(-self.value, 0.0 if self.slope is None else -self.slope)
+        self._write(-self.value, -self.slope)
 
     def sin_(self) -> None:
         """Overwrite by the sine."""
-        slope = 0.0 if self.slope is None else np.cos(self.value)[..., None] * self.slope
-        self._write(np.sin(self.value), slope)
+        self._write(np.sin(self.value), np.cos(self.value)[..., None] * self.slope)
 
     def __setitem__(self, index: Any, other: Any) -> None:
         if isinstance(other, Dual):
@@ -140,6 +128,4 @@ class Dual:
 
     def sum_slope(self) -> Array:
         """The derivative of the sum of all elements."""
-        if self.slope is None:
-            return 0.0
         return self.slope.reshape(-1, self.slope.shape[-1]).sum(0)

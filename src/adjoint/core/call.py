@@ -196,19 +196,23 @@ def _unary(op: Op) -> Callable[..., Any]:
 
 def _binary(op: Op) -> Callable[..., Any]:
     kernel, level, node_class = op.kernel, op.level, op.node_class
-    plans: Any = [None, None, None, None]
-    fitting: Any = [None, None, None, None]
+    first: Any = None
+    second_only: Any = None
+    both: Any = None
+    broadcast: dict[tuple[bool, bool], Any] = {}
     if op.differentiable:
+        first, second_only, both = (
+            op.plan(needs, exact=True, fitting=True)
+            for needs in ((True, False), (False, True), (True, True))
+        )
         for needs in ((True, False), (False, True), (True, True)):
-            if all(r is not None or not n for r, n in zip(op.rules, needs)):
-                plans[needs[0] + 2 * needs[1]] = op.plan(needs, exact=True, fitting=True)
-                fitting[needs[0] + 2 * needs[1]] = op.plan(needs, exact=True, fitting=False)
-    plan_number = plans[1]
+            broadcast[needs] = op.plan(needs, exact=True, fitting=False)
 
     def call(input: Any, other: Any) -> Any:
         kind = type(other)
         try:
             desc = input._desc
+            edge = input._edge
             if kind is float or kind is int:
                 if (
                     desc.fast < level
@@ -220,37 +224,41 @@ def _binary(op: Op) -> Callable[..., Any]:
                 if constant is None:
                     constant = desc.type.constant(other)
                 raw = kernel(input._array, constant)
+                other = constant
                 desc = desc.result
-                edge = input._edge
                 if edge is not None and mode:
-                    plan = plan_number
+                    plan = first
                     edges = (edge, None)
-                    other = constant
+                    counter = input._counter
                 else:
                     plan = None
             else:
                 second = other._desc
+                edge2 = other._edge
                 if desc is second:
                     if desc.fast < level or (mode := get_mode()) > 1:
                         return apply(op, (input, other), {})
                     raw = kernel(input._array, other._array)
                     desc = desc.result
-                    table = plans
+                    if edge is None:
+                        plan = None if edge2 is None or not mode else second_only
+                    elif mode:
+                        plan = first if edge2 is None else both
+                    else:
+                        plan = None
                 elif desc.type is second.type:
                     if desc.fast < level or (mode := get_mode()) > 1:
                         return apply(op, (input, other), {})
                     raw = kernel(input._array, other._array)
                     desc = describe(raw)
-                    table = fitting
+                    plan = (
+                        broadcast.get((edge is not None, edge2 is not None)) if mode else None
+                    )
                 else:
                     return apply(op, (input, other), {})
-                edge = input._edge
-                edge2 = other._edge
-                if mode and (edge is not None or edge2 is not None):
-                    plan = table[(edge is not None) + 2 * (edge2 is not None)]
+                if plan is not None:
                     edges = (edge, edge2)
-                else:
-                    plan = None
+                    counter = input._counter or other._counter
         except (AttributeError, RuntimeWarning, FloatingPointError, ValueError, OverflowError):
             return apply(op, (input, other), {})
         made = _new(_Tensor)
@@ -265,11 +273,7 @@ def _binary(op: Op) -> Callable[..., Any]:
         node.edges = edges
         pick = plan.pick
         node.saved = saved = pick(input, other, raw) if pick is not None else ()
-        node.versions = (
-            None
-            if input._counter is None and (kind is float or kind is int or other._counter is None)
-            else versions_of(saved)
-        )
+        node.versions = None if counter is None else versions_of(saved)
         node.plan = plan
         node.seq = next_seq()
         node.desc = desc

@@ -265,7 +265,7 @@ class Walk:
             return
         if hooks is not None and hooks.pre:
             g = self.pre_hooks(leaf, hooks, g)
-        if leaf.variable.requires_grad:
+        if leaf.variable_requires_grad():
             accumulate(leaf, g, self.raw)
         if hooks is not None:
             if hooks.accumulated:
@@ -460,31 +460,144 @@ def run_backward(
     number) pairs to capture, or None; ``accumulate``: whether leaves add to their ``.grad``.
     """
     before = get_mode()
-    raw = not create
-    walk = Walk(raw, keep, accumulate)
     set_mode(before | modes.GRAD if create else before & ~modes.GRAD)
     try:
-        if inputs is not None or watched_leaves[0]:
-            _prepare(walk, [edge for edge, _ in roots], inputs)
-        for edge, g in roots:
-            walk.send(edge, g)
-        with np.errstate(all="ignore"):
-            walk.run()
-            leaves = walk.leaves
-            while leaves:
-                leaf = next(iter(leaves))
-                g = leaves.pop(leaf)
-                with _flush_lock:
-                    if not create and leaf.hooks is None and inputs is None:
-                        if leaf.grad is None:
-                            leaf.grad = make_tensor(_own(g, 2))
-                        else:
-                            add_in_place(leaf.grad, g, leaf)
-                        continue
-                walk.finish_leaf(leaf, g)
+        if not (create or watched_leaves[0] or before & modes.ANOMALY) and inputs is None:
+            walk = _run_plain(roots, keep)
+        else:
+            walk = Walk(not create, keep, accumulate)
+            if inputs is not None or watched_leaves[0]:
+                _prepare(walk, [edge for edge, _ in roots], inputs)
+            for edge, g in roots:
+                walk.send(edge, g)
+        if walk is not None:
+            with np.errstate(all="ignore"):
+                walk.run()
+                while walk.leaves:
+                    leaf = next(iter(walk.leaves))
+                    walk.finish_leaf(leaf, walk.leaves.pop(leaf))
     finally:
         set_mode(before)
-    return walk.captured
+    return {} if walk is None else walk.captured
+
+
+def _run_plain(roots: list[tuple[Any, Any]], keep: bool) -> Walk | None:
+    """The walk on raw arrays with nothing special about it; returns a `Walk` to go on with at the
+    first node that has hooks, or None when all is done."""
+    heap: list[int] = []
+    entries: dict[int, list[Any]] = {}
+    leaves: dict[AccumulateGrad, Any] = {}
+    waiting = list(roots)
+    node: Any = None
+    while True:
+        # 1. cotangents on their way to their nodes
+        for edge, h in waiting:
+            if edge.leaf:
+                old = leaves.get(edge)
+                leaves[edge] = h if old is None else _plus(old, h)
+                continue
+            if type(edge) is OutEdge:
+                target = edge.node
+                entry = entries.get(target.seq)
+                if entry is None:
+                    slots = [None] * len(target.desc)
+                    entries[target.seq] = [target, slots]
+                    heappush(heap, -target.seq)
+                else:
+                    slots = entry[1]
+                nr = edge.nr
+                slots[nr] = h if slots[nr] is None else _plus(slots[nr], h)
+                continue
+            entry = entries.get(edge.seq)
+            if entry is None:
+                entries[edge.seq] = [edge, h]
+                heappush(heap, -edge.seq)
+            else:
+                entry[1] = _plus(entry[1], h)
+        if not heap:
+            break
+        node, g = entries.pop(-heappop(heap))
+        # 2. the youngest node, then the chain of nodes behind it while nothing else is waiting
+        while True:
+            if node.hooks is not None:
+                return _go_on(entries, heap, leaves, node, g, keep)
+            plan = node.plan
+            try:
+                r = plan.pull(node, g)
+            except (RuntimeWarning, FloatingPointError):  # the user's NumPy turns them into errors
+                with np.errstate(all="ignore"):
+                    r = plan.pull(node, g)
+            if not keep and plan.frees:
+                node.saved = None
+            at = plan.bare
+            if at >= 0:
+                edge = node.edges[at]
+                if r is None:
+                    waiting = ()  # type: ignore[assignment]
+                    break
+                if not plan.fitting:
+                    desc = edge.desc
+                    if r.shape != desc.shape or r.dtype is not desc.numpy:
+                        r = fit(r, desc, node, True)
+            else:
+                waiting = [
+                    (e, h if plan.fitting else fit(h, e.desc, node, True))
+                    for e, h in zip(node.edges, r)
+                    if e is not None and h is not None
+                ]
+                if len(waiting) != 2 or waiting[0][0] is not waiting[1][0]:
+                    break
+                edge, r = waiting[0]  # x * x: both cotangents go to one place
+                r = _plus(r, waiting[1][1])
+            if heap or edge.leaf or type(edge) is OutEdge:
+                waiting = [(edge, r)]
+                break
+            node = edge
+            g = r
+    _flush(leaves)
+    return None
+
+
+def _plus(a: Any, b: Any) -> Any:
+    try:
+        return a + b
+    except (RuntimeWarning, FloatingPointError):
+        with np.errstate(all="ignore"):
+            return a + b
+
+
+def _go_on(
+    entries: dict[int, list[Any]], heap: list[int], leaves: dict[Any, Any], node: Any, g: Any, keep: bool
+) -> Walk:
+    walk = Walk(True, keep, True)
+    entries[node.seq] = [node, g]
+    heappush(heap, -node.seq)
+    walk.entries, walk.heap, walk.leaves = entries, heap, leaves
+    return walk
+
+
+def _flush(leaves: dict[AccumulateGrad, Any]) -> None:
+    """Accumulate at leaves that nobody watches."""
+    with _flush_lock:
+        while leaves:
+            leaf, g = leaves.popitem()
+            old = leaf.grad
+            if old is not None:
+                add_in_place(old, g, leaf)
+                continue
+            if type(g) is np.ndarray:
+                base = g.base
+                if (
+                    sys.getrefcount(g) > 2
+                    or not g.flags.c_contiguous
+                    or not g.flags.writeable
+                    or (base is not None and (type(base) is not np.ndarray or sys.getrefcount(base) > 3))
+                ):
+                    g = g.copy()
+            elif not isinstance(g, np.generic):
+                g = g.copy()
+            if leaf.variable_requires_grad():
+                leaf.grad = make_tensor(g)
 
 
 def _prepare(walk: Walk, roots: list[Any], inputs: list[tuple[Any, int]] | None) -> None:

@@ -168,6 +168,11 @@ class AccumulateGrad(Node):
             self._ref = weakref.ref(found)
         return found
 
+    def variable_requires_grad(self) -> bool:
+        """Whether the leaf still wants its gradient."""
+        found = self._ref()
+        return found is None or found._edge is self
+
     def watch(self, counter: Any) -> None:
         """A leaf saves nothing; nobody needs its counter here."""
 

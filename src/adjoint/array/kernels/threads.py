@@ -1,4 +1,4 @@
-"""Two threads where an array is large: one piece of work split over the batch, deterministically.
+"""Several threads where an array is large: one piece of work split over the batch, deterministically.
 
 In: a function of a range and what the whole range costs. Out: the range done, by several threads
 where that pays and NumPy's own OpenBLAS is known, else by the caller alone. NumPy releases the
@@ -21,10 +21,11 @@ __all__ = ["available", "split"]
 
 # Note: why OpenBLAS runs on one thread meanwhile
 #
-# OpenBLAS shares each product among its own threads, who wait for each other by spinning; the copies
-# between two products stay on one core. One product at a time per Python thread instead keeps both
-# cores busy with copies too (a 3x3 convolution: 10.6 -> 6.6 ms) and cannot stall when another
-# program takes a core away. Waking a thread costs up to 0.1 ms: below `WORTH` nothing is split.
+# OpenBLAS shares each product among its own threads, who wait for each other by spinning; the
+# copies between two products stay on one core. One product at a time per Python thread instead
+# keeps all cores busy with copies too (a 3x3 convolution: 10.6 -> 6.6 ms) and does not stall when
+# another program takes a core away. Waking a thread costs up to 0.1 ms: what takes less than
+# `WORTH` is not split.
 
 WORTH = 4e-4  # seconds of work, estimated from the shapes (never measured: same program, same bits)
 

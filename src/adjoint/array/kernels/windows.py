@@ -27,6 +27,7 @@ Shape = tuple[int, ...]
 # one copies long rows (oh * ow elements where the stride is 1). Copying all windows at once would
 # copy short rows only and takes twice as long. Folding is the same in the other direction.
 
+
 class Window(NamedTuple):
     """The window along one spatial axis: sizes of input and output, kernel, stride, ..."""
 
@@ -40,7 +41,7 @@ class Window(NamedTuple):
     @property
     def trivial(self) -> bool:
         """Whether the output along this axis is the input."""
-        return self.kernel == 1 and self.stride == 1 and self.padding == 0
+        return self.kernel == self.stride == 1 and not self.padding and self.input == self.output
 
 
 class Tap(NamedTuple):
@@ -128,7 +129,7 @@ class _Step(NamedTuple):
 def _steps(channels: int, windows: Sequence[Window]) -> list[_Step]:
     dims = [window.input for window in windows]
     kernels = 1
-    steps = []
+    steps: list[_Step] = []
     for axis in range(-1, -1 - len(windows), -1):
         window = windows[axis]
         if window.trivial and (steps or axis > -len(windows)):  # one step at least: a copy
@@ -143,9 +144,9 @@ def _steps(channels: int, windows: Sequence[Window]) -> list[_Step]:
 class Columns:
     """The memory of the columns of a block of images, and the plan to fill or to empty it.
 
-    A plan is used again for each block of the same shape, and in one direction only: what meets padding
-    is zero from the start and never written to. ``joined`` columns have the points of all
-    images side by side, for one wide matrix product where an image has few points.
+    A plan serves all blocks of the same shape, in one direction only: what meets padding is zero
+    from the start and never written to. ``joined`` columns have the points of all images side by
+    side, for one wide matrix product where an image has few points.
     """
 
     def __init__(
@@ -153,6 +154,7 @@ class Columns:
     ) -> None:
         self._images, self._dtype, self._joined = images, dtype, joined
         self._dims = len(windows)
+        self._points = prod(window.output for window in windows) * (images if joined else 1)
         self._direct = not joined and all(window.trivial for window in windows)
         steps = _steps(channels, windows)
         self._outer = steps[0]
@@ -181,22 +183,27 @@ class Columns:
         return np.moveaxis(made, -self._dims - 1, 0)
 
     def matrices(self, groups: int) -> Array:
-        """Return the memory as (images, groups, C / groups * taps, points), or without the first axis."""
-        columns = self._columns
-        rows = columns.shape[1] * columns.shape[2] // groups
-        if self._joined:
-            return np.moveaxis(columns, 0, 2).reshape(groups, rows, -1)
-        return columns.reshape(self._images, groups, rows, -1)
+        """Return the memory as (images, groups, C / groups * taps, points).
 
-    def expand(self, images: Array) -> None:
-        """Fill the columns with those of ``images`` (images, C, *input)."""
+        Joined, it is (groups, C / groups * taps, images * points).
+        """
+        columns = self._columns
+        if self._joined:
+            return np.moveaxis(columns, 0, 2).reshape(groups, -1, self._points)
+        return columns.reshape(self._images, groups, -1, self._points)
+
+    def expand(self, images: Array, groups: int) -> Array:
+        """Fill the columns with those of ``images`` (images, C, *input); return the matrices."""
+        if self._direct:
+            return images.reshape(self._images, groups, -1, self._points)
         for source, target in zip(self._outer_sources, self._outer_targets):
             target[...] = images[source]
         for inner, target in self._copies:
             target[...] = inner
+        return self.matrices(groups)
 
     def fold(self, images: Array, fresh: bool) -> None:
-        """Add the columns up into ``images`` (images, C, *input); where ``fresh``, overwrite them."""
+        """Add the columns up into ``images`` (images, C, *input), overwriting ``fresh`` ones."""
         for step, smaller, targets in reversed(self._inner):
             step.add_up(smaller, targets, fresh=True)
         self._outer.add_up(images[:, :, None], self._outer_targets, fresh)
