@@ -157,7 +157,7 @@ def test_dtype_suffix_follows_the_default_dtype(name, default):
         library.set_default_dtype(getattr(library, default))
         try:
             kind = getattr(library, name)
-            return [repr(library.zeros(*shape, dtype=kind)) for shape in ((), (1,), (0,), (0, 3))]
+            return [repr(library.zeros(shape, dtype=kind)) for shape in ((), (1,), (0,), (0, 3))]
         finally:
             library.set_default_dtype(before)
 

@@ -211,16 +211,13 @@ class Generator:
 
     def double_words(self, count: int) -> Array:
         """``count`` words of 64 bits from two draws each, as uint64."""
-        pairs = self.words(2 * count).astype(np.uint64)
-        upper = pairs[0::2] << np.uint64(32)
-        upper |= pairs[1::2]
-        return upper
+        return (self._opened or self._source()).integers(0, 1 << 64, count, np.uint64)
 
     def fractions(self, count: int) -> Array:
         """``count`` uniform numbers of [0, 1), as float64."""
         kept = self.double_words(count)
         kept &= LOW_53
-        scaled = kept.astype(np.float64)
+        scaled = kept.view(np.int64).astype(np.float64)
         scaled *= 2.0**-53
         return scaled
 
@@ -286,20 +283,35 @@ def scipy_module(name: str) -> Any:
 
 _TIE = np.int64(1 << 28)
 _BELOW_FLOAT32 = np.int64((1 << 29) - 1)
+_CHUNK = 1 << 14  # elements that stay in the processor's cache
 
 
-def fused_32(a: Array, b: float, c: float) -> Array:
-    """``a * b + c`` in float32, rounded once."""
-    sum_ = a.astype(np.float64)
-    sum_ *= float(np.float32(b))
-    product = sum_.copy()
-    sum_ += float(np.float32(c))
-    # The product is exact. Where the sum was rounded in float64 onto the middle between two
-    # float32 numbers, the second rounding needs to know on which side the exact sum lies.
-    middle = (sum_.view(np.int64) & _BELOW_FLOAT32) == _TIE
+def fused_32(a: Array, b: float, c: float, *, fractions: bool = False) -> Array:
+    """``a * b + c`` in float32, rounded once; ``a`` is overwritten (``fractions``: ``k / 2**24``)."""
+    b, c = float(np.float32(b)), float(np.float32(c))
+    # The product is exact in float64. So is the sum of fractions, unless c is far larger than b.
+    exact = fractions and -28 <= math.frexp(c)[1] - math.frexp(b)[1] <= 4
+    wide = np.empty(min(a.size, _CHUNK))
+    for start in range(0, a.size, _CHUNK):
+        part = a[start : start + _CHUNK]
+        sum_ = wide[: part.size]
+        np.multiply(part, b, out=sum_, dtype=np.float64)
+        if exact:
+            np.add(sum_, c, out=sum_)
+        else:
+            _add_for_float32(sum_, c)
+        part[...] = sum_
+    return a
+
+
+def _add_for_float32(terms: Array, c: float) -> None:
+    """Add ``c`` in place so that rounding to float32 gives the exact sum rounded once."""
+    total = terms + c
+    # Only in the middle between two float32 numbers it matters on which side the exact sum lies.
+    middle = (total.view(np.int64) & _BELOW_FLOAT32) == _TIE
     if middle.any():
-        sum_[middle] = _rounded_to_odd(*_two_sum(product[middle], float(np.float32(c))))
-    return sum_.astype(np.float32)
+        total[middle] = _rounded_to_odd(*_two_sum(terms[middle], c))
+    terms[...] = total
 
 
 def fused_64(a: Array, b: float, c: float) -> Array:
@@ -364,7 +376,7 @@ def uniform(
     made = generator.fractions_32(count)
     plain = low == 0 and high == 1
     if not plain:
-        made = fused_32(made, float(np.float32(high) - np.float32(low)), low)
+        made = fused_32(made, float(np.float32(high) - np.float32(low)), low, fractions=True)
     if dtype != np.float32:
         made = made.astype(dtype)
     if not plain or dtype != np.float32:

@@ -7,11 +7,12 @@ C order.  `normal` is for arrays made in C order, `normal_in_memory_order` for a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
-from .random import LOW_24, LOW_53, Generator, Shape, fused_32, fused_64, scipy_module
+from .random import LOW_24, Generator, Shape, fused_32, fused_64, scipy_module
 
 __all__ = ["few_normals", "normal", "normal_in_memory_order", "serial_normals"]
 
@@ -33,25 +34,43 @@ __all__ = ["few_normals", "normal", "normal_in_memory_order", "serial_normals"]
 # kept in the generator is neither used nor changed. float64 takes the C library's log, cos and sin.
 # float32, and through it the 16-bit types, uses the float32 polynomials of the Cephes library (S.
 # Moshier, "Methods and Programs for Mathematical Functions", 1989: logf, sinf, cosf) with fused
-# multiply-adds, which `_radius` and `_direction` repeat: product and sum in float64 (there the
+# multiply-adds, which `_Pairs32` repeats: product and sum in float64 (there the
 # product is exact), rounded to float32. Compared with PyTorch for all 2**24 uniforms, both are equal
 # in every bit. This is PyTorch's stream on processors with AVX2 or AVX-512; on others its own differs
 # in last bits, and this library keeps to the one above everywhere.
 
 Array = Any
 _F: Final = np.float32
-_LOG_COEFFICIENTS: Final = (
+_CHUNK: Final = 1 << 14  # pairs whose intermediate results stay in the processor's cache
+
+
+def _single(value: float) -> Array:
+    """A 0-d float32 array: as an operand it costs half of what a Python float does."""
+    return np.array(value, _F)
+
+
+def _doubles(*values: float) -> tuple[Array, ...]:
+    """float32 numbers as 0-d float64 arrays."""
+    return tuple(np.array(_F(value), np.float64) for value in values)
+
+
+_LOG_COEFFICIENTS: Final = _doubles(
     *(7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1),
     *(-1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1),
 )
-_COS_COEFFICIENTS: Final = (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
-_SIN_COEFFICIENTS: Final = (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
-_LOG_2: Final = (_F(-2.12194440e-4), _F(0.693359375))  # log 2 = 0.693359375 - 2.1219444e-4
-_QUARTER_PI: Final = (0.78515625, 2.4187564849853515625e-4, float(_F(3.77489497744594108e-8)))
-_SQRT_HALF_BITS: Final = np.int32(0x3F3504F3)
-_TWO_PI: Final = _F(2 * math.pi)
-_FOUR_OVER_PI: Final = _F(4 / math.pi)
-_CHUNK: Final = 1 << 14  # elements that stay in the processor's cache
+_COS_COEFFICIENTS: Final = _doubles(2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
+_SIN_COEFFICIENTS: Final = _doubles(-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
+_LOG_2_HIGH: Final = _single(0.693359375)  # log 2 is the sum of the two
+_LOG_2_LOW: Final = _single(-2.12194440e-4)
+_QUARTER_PI_HIGH: Final = _single(0.78515625)  # pi / 4 is the sum of the three
+_QUARTER_PI_MIDDLE: Final = _single(2.4187564849853515625e-4)
+(_QUARTER_PI_LOW,) = _doubles(3.77489497744594108e-8)
+_SQRT_HALF_BITS: Final = np.array(0x3F3504F3, np.int32)
+_TWO_PI: Final = _single(2 * math.pi)
+_FOUR_OVER_PI: Final = _single(4 / math.pi)
+_ONE, _HALF, _MINUS_2 = _single(1), _single(0.5), _single(-2)
+_BITS_24, _UNIT_24 = _single(24), _single(2.0**-24)
+_TOP: Final = np.array(1 << 24, np.int32)
 
 
 def normal(
@@ -134,32 +153,12 @@ def serial_normals(generator: Generator, count: int) -> Array:
 
 
 def _many_64(generator: Generator, count: int, mean: float, std: float) -> Array:
-    uniforms = generator.fractions(count)
-    made = np.empty(count)
+    made = generator.fractions(count)
     whole = count // 16 * 16
-    made[:whole] = _blocks_64(uniforms[:whole])
+    _blocks(made[:whole], made[:whole], _pairs_64)
     if whole < count:
-        made[-16:] = _blocks_64(generator.fractions(16))
+        _blocks(generator.fractions(16), made[-16:], _pairs_64)
     return fused_64(made, std, mean)
-
-
-def _blocks_64(uniforms: Array) -> Array:
-    blocks = uniforms.reshape(-1, 16)
-    radius = _log(1.0 - blocks[:, :8])
-    radius *= -2.0
-    np.sqrt(radius, out=radius)
-    angle = blocks[:, 8:] * (2.0 * math.pi)
-    made = np.empty(blocks.shape)
-    np.multiply(radius, np.cos(angle), out=made[:, :8])
-    np.multiply(radius, np.sin(angle), out=made[:, 8:])
-    return made.reshape(-1)
-
-
-def _log(x: Array) -> Array:
-    """The C library's logarithm (NumPy's own differs from it in some last bits)."""
-    if x.size < 4096:
-        return np.array(list(map(math.log, x.ravel().tolist()))).reshape(x.shape)
-    return scipy_module("special").xlogy(1.0, x)
 
 
 def _many_32(
@@ -167,10 +166,14 @@ def _many_32(
 ) -> Array:
     whole = count // 16 * 16
     words = generator.words(whole if whole_blocks else count)
+    words &= LOW_24
     made = np.empty(count, _F)
-    _blocks_32(words[:whole], made[:whole])
+    pairs = _Pairs32(min(whole // 2, _CHUNK))
+    _blocks(words[:whole].view(np.int32), made[:whole], pairs)
     if whole < count:
-        _blocks_32(generator.words(16), made[-16:])
+        words = generator.words(16)
+        words &= LOW_24
+        _blocks(words.view(np.int32), made[-16:], pairs)
     if mean == 0:
         if std != 1:
             made *= _F(std)
@@ -179,144 +182,158 @@ def _many_32(
     return fused_32(made, std, mean)
 
 
-def _blocks_32(words: Array, out: Array) -> None:
-    """Fill ``out`` with standard normal numbers, 16 from every 16 words."""
-    words = words.reshape(-1, 2, 8)
+def _blocks(drawn: Array, out: Array, pairs: Callable[[Array, Array], tuple[Array, Array]]) -> None:
+    """Fill ``out`` block by block: 8 radii and 8 angles give 8 cosines and 8 sines."""
+    drawn = drawn.reshape(-1, 2, 8)
     out = out.reshape(-1, 2, 8)
     rows = _CHUNK // 8
-    work = _Work(min(words.shape[0], rows) * 8)
-    for start in range(0, words.shape[0], rows):
-        block = words[start : start + rows]
-        size = block.shape[0] * 8
-        kept = (block & LOW_24).view(np.int32)
-        radius = _radius(np.ascontiguousarray(kept[:, 0]).reshape(size), work)
-        cosine, sine = _direction(np.ascontiguousarray(kept[:, 1]).reshape(size), work)
+    for start in range(0, drawn.shape[0], rows):
+        block = drawn[start : start + rows]
+        x, y = pairs(block[:, 0].reshape(-1), block[:, 1].reshape(-1))
         target = out[start : start + rows]
-        np.multiply(radius, cosine, out=cosine)
-        np.multiply(radius, sine, out=sine)
-        target[:, 0] = cosine.reshape(-1, 8)
-        target[:, 1] = sine.reshape(-1, 8)
+        target[:, 0] = x.reshape(-1, 8)
+        target[:, 1] = y.reshape(-1, 8)
 
 
-class _Work:
-    """Arrays for intermediate results, used again for every chunk."""
+def _pairs_64(u: Array, v: Array) -> tuple[Array, Array]:
+    """The points of radius ``sqrt(-2 log(1 - u))`` and angle ``2 pi v``."""
+    radius = _log(1.0 - u)
+    radius *= -2.0
+    np.sqrt(radius, out=radius)
+    v = v * (2.0 * math.pi)
+    cosine = np.cos(v)
+    cosine *= radius
+    radius *= np.sin(v)
+    return cosine, radius
 
-    __slots__ = ("product", "singles", "wide", "wide_square")
+
+def _log(x: Array) -> Array:
+    """The C library's logarithm (NumPy's own differs from it in some last bits)."""
+    if x.size < 4096:
+        return np.array(list(map(math.log, x.tolist())))
+    return scipy_module("special").xlogy(1.0, x)
+
+
+class _Pairs32:
+    """`_pairs_64` in float32 from ``u * 2**24`` and ``v * 2**24``, with the arrays it works on."""
+
+    __slots__ = ("doubles", "singles")
 
     def __init__(self, size: int) -> None:
-        self.singles = np.empty((8, size), _F)
-        self.wide = np.empty(size)
-        self.wide_square = np.empty(size)
-        self.product = np.empty(size)
+        self.singles = np.empty((7, size), _F)
+        self.doubles = np.empty((3, size))
+
+    def __call__(self, u: Array, v: Array) -> tuple[Array, Array]:
+        singles, doubles = self.singles[:, : u.size], self.doubles[:, : u.size]
+        radius = _radius(u, singles, doubles)
+        cosine, sine = _direction(v, singles[1:], doubles)
+        np.multiply(cosine, radius, cosine)
+        np.multiply(sine, radius, sine)
+        return cosine, sine
 
 
-def _horner(coefficients: tuple[float, ...], wide: Array, product: Array, out: Array) -> None:
-    """The polynomial at ``wide`` by fused multiply-adds in float32; ``product`` is overwritten."""
-    np.multiply(wide, float(_F(coefficients[0])), out=product)
-    product += float(_F(coefficients[1]))
-    out[...] = product
+def _horner(coefficients: tuple[Array, ...], at: Array, wide: Array, out: Array) -> None:
+    """The polynomial at ``at`` by fused multiply-adds in float32; ``wide`` is overwritten."""
+    np.multiply(at, coefficients[0], wide)
+    np.add(wide, coefficients[1], wide)
+    out[...] = wide
     for coefficient in coefficients[2:]:
-        product[...] = out
-        product *= wide
-        product += float(_F(coefficient))
-        out[...] = product
+        wide[...] = out
+        np.multiply(wide, at, wide)
+        np.add(wide, coefficient, wide)
+        out[...] = wide
 
 
-def _radius(k: Array, work: _Work) -> Array:
-    """``sqrt(-2 log(1 - k / 2**24))`` in float32 for int32 ``k``."""
-    n = k.size
-    whole, exponent, x, square, y = work.singles[:5, :n]
-    wide, wide_square, product = work.wide[:n], work.wide_square[:n], work.product[:n]
+def _radius(k: Array, singles: Array, doubles: Array) -> Array:
+    """``sqrt(-2 log(1 - k / 2**24))`` in float32 for int32 ``k``; the result is ``singles[0]``."""
+    x, exponent, square, y = singles[:4]
+    at, wide, other = doubles
     # 2**24 - k is an exact float32; split it into 2**exponent * (1 + x), x in [sqrt(1/2), sqrt 2) - 1.
-    np.subtract(1 << 24, k, out=whole, casting="unsafe")
-    bits, power, x_bits = (a.view(np.int32) for a in (whole, exponent, x))
-    np.subtract(bits, _SQRT_HALF_BITS, out=power)
-    power >>= 23
-    np.left_shift(power, 23, out=x_bits)
-    np.subtract(bits, x_bits, out=x_bits)
-    x -= _F(1)
+    bits, power, shifted = (part.view(np.int32) for part in (x, exponent, square))
+    np.subtract(_TOP, k, shifted)
+    x[...] = shifted
+    np.subtract(bits, _SQRT_HALF_BITS, power)
+    np.right_shift(power, 23, power)
+    np.left_shift(power, 23, shifted)
+    np.subtract(bits, shifted, bits)
+    np.subtract(x, _ONE, x)
     exponent[...] = power
-    exponent -= _F(24)
+    np.subtract(exponent, _BITS_24, exponent)
     # log(1 + x) = x - x**2 / 2 + x**3 p(x)
-    wide[...] = x
-    _horner(_LOG_COEFFICIENTS, wide, product, y)
-    y *= x
-    np.multiply(x, x, out=square)
+    at[...] = x
+    _horner(_LOG_COEFFICIENTS, at, wide, y)
+    np.multiply(y, x, y)
+    np.multiply(x, x, square)
     wide[...] = y
-    wide_square[...] = square
-    wide *= wide_square
-    np.multiply(exponent, _LOG_2[0], out=y)
-    wide_square[...] = y
-    wide += wide_square
+    other[...] = square
+    np.multiply(wide, other, wide)
+    np.multiply(exponent, _LOG_2_LOW, y)
+    other[...] = y
+    np.add(wide, other, wide)
     y[...] = wide
-    square *= _F(0.5)
-    y -= square
-    x += y
-    exponent *= _LOG_2[1]
-    x += exponent
-    x *= _F(-2)
-    return np.sqrt(x, out=x)
+    np.multiply(square, _HALF, square)
+    np.subtract(y, square, y)
+    np.add(x, y, x)
+    np.multiply(exponent, _LOG_2_HIGH, exponent)
+    np.add(x, exponent, x)
+    np.multiply(x, _MINUS_2, x)
+    return np.sqrt(x, x)
 
 
-def _direction(k: Array, work: _Work) -> tuple[Array, Array]:
+def _direction(k: Array, singles: Array, doubles: Array) -> tuple[Array, Array]:
     """``cos(a), sin(a)`` in float32 for the angle ``a = 2 pi k / 2**24``, int32 ``k``."""
-    n = k.size
-    x, square, cosine, sine, octant_ = (*work.singles[3:7, :n], work.singles[7, :n])
-    wide, wide_square, product = work.wide[:n], work.wide_square[:n], work.product[:n]
-    octant = octant_.view(np.int32)
+    x, square, cosine, sine, free = singles[:5]
+    octant, swap, spare = (part.view(np.int32) for part in (free, x, square))
+    at, wide, at_square = doubles
     x[...] = k
-    x *= _F(2.0**-24)
-    x *= _TWO_PI
-    # x minus an even number of quarter turns of pi / 4
-    np.multiply(x, _FOUR_OVER_PI, out=square)
+    np.multiply(x, _UNIT_24, x)
+    np.multiply(x, _TWO_PI, x)
+    # x minus an even number of quarters of pi; the first two products are exact in float32.
+    np.multiply(x, _FOUR_OVER_PI, square)
     octant[...] = square
-    octant += 1
-    octant &= -2
-    wide_square[...] = octant
+    np.add(octant, 1, octant)
+    np.bitwise_and(octant, -2, octant)
     square[...] = octant
-    for part in _QUARTER_PI[:2]:  # these products are exact in float32
-        np.multiply(square, _F(part), out=cosine)
-        x -= cosine
-    wide[...] = x
-    np.multiply(wide_square, _QUARTER_PI[2], out=product)
-    wide -= product
-    x[...] = wide
-    # cos x = 1 - x**2 / 2 + x**4 p(x**2), sin x = x + x * x**2 q(x**2)
-    np.multiply(x, x, out=square)
-    wide_square[...] = square
-    wide[...] = x
-    _horner(_SIN_COEFFICIENTS, wide_square, product, sine)
-    sine *= square
-    product[...] = sine
-    product *= wide
-    product += wide
-    sine[...] = product
-    _horner(_COS_COEFFICIENTS, wide_square, product, cosine)
-    cosine *= square
-    product[...] = cosine
-    product *= wide_square
-    wide_square *= 0.5
-    product -= wide_square
-    cosine[...] = product
-    cosine += _F(1)
+    np.multiply(square, _QUARTER_PI_HIGH, cosine)
+    np.subtract(x, cosine, x)
+    np.multiply(square, _QUARTER_PI_MIDDLE, cosine)
+    np.subtract(x, cosine, x)
+    at[...] = x
+    wide[...] = octant
+    np.multiply(wide, _QUARTER_PI_LOW, wide)
+    np.subtract(at, wide, at)
+    x[...] = at
+    # sin x = x + x * x**2 q(x**2), cos x = 1 - x**2 / 2 + x**4 p(x**2)
+    at[...] = x
+    np.multiply(x, x, square)
+    at_square[...] = square
+    _horner(_SIN_COEFFICIENTS, at_square, wide, sine)
+    np.multiply(sine, square, sine)
+    wide[...] = sine
+    np.multiply(wide, at, wide)
+    np.add(wide, at, wide)
+    sine[...] = wide
+    _horner(_COS_COEFFICIENTS, at_square, wide, cosine)
+    np.multiply(cosine, square, cosine)
+    wide[...] = cosine
+    np.multiply(wide, at_square, wide)
+    np.multiply(at_square, _HALF, at_square)
+    np.subtract(wide, at_square, wide)
+    cosine[...] = wide
+    np.add(cosine, _ONE, cosine)
     # In octants 2 and 6 cosine and sine change places; the signs follow the octant.
-    cosine_bits, sine_bits, swap = cosine.view(np.int32), sine.view(np.int32), x.view(np.int32)
-    np.left_shift(octant, 30, out=swap)
-    swap >>= 31
-    difference = square.view(np.int32)
-    np.bitwise_xor(cosine_bits, sine_bits, out=difference)
-    difference &= swap
-    cosine_bits ^= difference
-    sine_bits ^= difference
-    sign = difference
-    np.bitwise_and(octant, 4, out=sign)
-    sign <<= 29
-    sine_bits ^= sign
-    octant += 2
-    octant &= 4
-    octant <<= 29
-    cosine_bits ^= octant
+    cosine_bits, sine_bits = cosine.view(np.int32), sine.view(np.int32)
+    np.left_shift(octant, 30, swap)
+    np.right_shift(swap, 31, swap)
+    np.bitwise_xor(cosine_bits, sine_bits, spare)
+    np.bitwise_and(spare, swap, spare)
+    np.bitwise_xor(cosine_bits, spare, cosine_bits)
+    np.bitwise_xor(sine_bits, spare, sine_bits)
+    np.bitwise_and(octant, 4, spare)
+    np.left_shift(spare, 29, spare)
+    np.bitwise_xor(sine_bits, spare, sine_bits)
+    np.add(octant, 2, octant)
+    np.bitwise_and(octant, 4, octant)
+    np.left_shift(octant, 29, octant)
+    np.bitwise_xor(cosine_bits, octant, cosine_bits)
     return cosine, sine
-
-
-_ = LOW_53

@@ -138,7 +138,7 @@ class AccumulateGrad(Node):
     memory, so that ``variable`` can still be shown when only the graph is left.
     """
 
-    __slots__ = ("_memory", "_ref", "grad")
+    __slots__ = ("_ref", "grad", "memory")
 
     leaf: ClassVar[bool] = True
 
@@ -156,7 +156,7 @@ class AccumulateGrad(Node):
 
     def adopt(self, tensor: TensorBase) -> None:
         """Follow the leaf to new memory."""
-        self._memory = tensor._array
+        self.memory = tensor._array
         self.desc = tensor._desc
 
     @property
@@ -164,7 +164,7 @@ class AccumulateGrad(Node):
         """The leaf."""
         found = self._ref()
         if found is None:
-            found = make_tensor(self._memory, self, self.desc)
+            found = make_tensor(self.memory, self, self.desc)
             self._ref = weakref.ref(found)
         return found
 

@@ -122,7 +122,8 @@ class BackwardHook:
                 isinstance(result, tuple) and all(element is None for element in result)
             ):
                 raise RuntimeError(
-                    "Backward hook for Modules where no input requires gradient should always return "
+                    "Backward hook for Modules where no input requires gradient should always "
+                    "return "
                     "None or None for all gradients."
                 )
         self.grad_outputs = None
@@ -136,7 +137,9 @@ def _spread(places: Sequence[int], values: Sequence[Any], n: int) -> tuple[Any, 
     return tuple(row)
 
 
-def _through_identity(args: tuple[Any, ...], hook: Hook) -> tuple[tuple[Any, ...], list[int] | None]:
+def _through_identity(
+    args: tuple[Any, ...], hook: Hook
+) -> tuple[tuple[Any, ...], list[int] | None]:
     """Pass the tensors among ``args`` through a node with ``hook``; say where they were.
 
     The second result is None where none of them wants a gradient, and then nothing is done.

@@ -1,6 +1,6 @@
 """Convolution in any number of dimensions: the three faces of one trilinear form.
 
-``<g, conv(x, w)>`` is linear in each of its three arrays; `conv`, `conv_input` and `conv_weight` are
+``<g, conv(x, w)>`` is linear in each of its three arrays; `conv`, `conv_input`, `conv_weight` are
 its derivatives by the third one, so that they are closed under differentiation. A transposed
 convolution is `conv_input`. In: raw arrays x (N, C, *space), w (out, C / groups, *kernel) and
 g (N, out, *space') of one dtype; stride, padding and dilation with a number per spatial axis.
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from adjoint.array.kernels.threads import available, split
+from adjoint.array.kernels.threads import split, threads_for
 from adjoint.array.kernels.windows import Columns, Window, output_size
 
 __all__ = ["conv", "conv_input", "conv_weight"]
@@ -217,9 +217,11 @@ class _Form(NamedTuple):
         """Cut the images into blocks; the blocks of one image follow each other."""
         n, window, parts = self.images, self.windows[0], self.row_blocks
         if parts == 1:
-            count = max(-(-n * self.columns // BLOCK), min(available(), n))
-            ends = [n * i // count for i in range(min(count, n) + 1)] if count < n else range(n + 1)
-            images = [(slice(a, b), b - a) for a, b in pairwise(ends)]
+            threads = threads_for(self.seconds)
+            share = -(-n // threads)  # images of one thread
+            size = max(1, min(BLOCK // self.columns, share))
+            size = -(-share // -(-share // size))  # as many blocks, of equal size
+            images = [(slice(a, a + size), min(size, n - a)) for a in range(0, n, size)]
             return [_Block(index, index, size, window) for index, size in images]
         rows = [window.output * i // parts for i in range(parts + 1)]
         cuts = [(slice(a, b), *_rows(window, a, b)) for a, b in pairwise(rows)]

@@ -1,4 +1,4 @@
-"""Several threads where an array is large: one piece of work split over the batch, deterministically.
+"""Several threads where arrays are large: work split over the batch, deterministically.
 
 In: a function of a range and what the whole range costs. Out: the range done, by several threads
 where that pays and NumPy's own OpenBLAS is known, else by the caller alone. NumPy releases the
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["available", "split"]
+__all__ = ["split", "threads_for"]
 
 # Note: why OpenBLAS runs on one thread meanwhile
 #
@@ -35,7 +35,7 @@ def split(work: Callable[[int, int], None], count: int, seconds: float) -> None:
 
     ``seconds`` is a rough estimate of what all of it costs on one thread.
     """
-    parts = min(available(), count) if seconds >= WORTH else 1
+    parts = min(threads_for(seconds), count)
     if parts < 2:
         work(0, count)
         return
@@ -51,15 +51,17 @@ def split(work: Callable[[int, int], None], count: int, seconds: float) -> None:
             raise error
 
 
-def available() -> int:
-    """Return how many threads `split` may use: as many as OpenBLAS would, 1 if that is unknown.
+def threads_for(seconds: float) -> int:
+    """Return how many threads `split` uses: as many as OpenBLAS would; 1 if that is unknown.
 
     Example:
-        >>> available() >= 1
-        True
+        >>> threads_for(1e-6)
+        1
     """
     blas = _openblas()
-    return 1 if blas is None else max(1, min(_processors(), _threads_of(blas)))
+    if blas is None or seconds < WORTH:
+        return 1
+    return max(1, min(_processors(), _threads_of(blas)))
 
 
 @cache

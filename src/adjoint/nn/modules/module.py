@@ -1,7 +1,8 @@
 """class Module: the base of everything that has parameters and computes something.
 
-In: what `registry.py` (parameters, buffers, submodules), `state.py` (state dicts) and `hooked.py` (hooks)
-provide.  Out: `Module`, which adds the call, training mode, conversions and the printed form.
+In: what `registry.py` (parameters, buffers, submodules), `state.py` (state dicts) and `hooked.py`
+(hooks) provide.  Out: `Module`, which adds the call, training mode, conversions and the printed
+form.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ class Module(Stateful, Hooked):
     # ---- modes -----------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode, which Dropout and BatchNorm look at, here and below; return the module.
+        """Set training mode, which Dropout and BatchNorm look at; return the module.
 
         Raises: ValueError if ``mode`` is no bool.
         """
@@ -194,7 +195,7 @@ class Module(Stateful, Hooked):
     # ---- conversions -----------------------------------------------------------------------------
 
     def _apply(self, fn: Callable[[Any], Any], recurse: bool = True) -> Self:
-        """Put ``fn(tensor)`` in the place of every parameter's data, its gradient and every buffer."""
+        """Put ``fn(tensor)`` in the place of all parameters' data, gradients, and buffers."""
         if recurse:
             for module in self.children():
                 module._apply(fn)
@@ -217,7 +218,8 @@ class Module(Stateful, Hooked):
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Convert floating-point parameters and buffers in place; return the module.
 
-        ``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(tensor)``; integers keep their dtype.
+        ``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(tensor)``; integers keep their
+        dtype.
         Raises: TypeError for a dtype that is neither floating point nor complex.
         """
         place, dtype = _parse_to(args, kwargs)

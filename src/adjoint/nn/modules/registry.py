@@ -5,8 +5,8 @@ and walks the tree of modules.
 
 Note [Tables]
     A module keeps plain attributes in ``__dict__`` and tensors and modules in the dictionaries
-    ``_parameters``, ``_buffers`` and ``_modules``, which therefore can be listed, replaced and saved.
-    A name is in one of these places only.
+    ``_parameters``, ``_buffers`` and ``_modules``, which therefore can be listed, replaced and
+    saved. A name is in one of these places only.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _module_hooks: Final = HookTable()
 
 
 def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(module, name, parameter)`` when any module gets a parameter; a result replaces it."""
+    """Call ``hook(module, name, parameter)`` when a module gets one; a result replaces it."""
     return add_hook(_parameter_hooks, hook)
 
 
@@ -46,7 +46,7 @@ def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> Remova
 
 
 def register_module_module_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(module, name, submodule)`` when any module gets a submodule; a result replaces it."""
+    """Call ``hook(module, name, submodule)`` when a module gets one; a result replaces it."""
     return add_hook(_module_hooks, hook)
 
 
@@ -121,7 +121,7 @@ class Registry:
             modules[name] = _through_hooks(_module_hooks, self, name, value)
             return
         buffers = attributes.get("_buffers")
-        is_buffer = isinstance(value, TensorBase) and isinstance(value, Buffer)
+        is_buffer = isinstance(value, Buffer)
         if not is_buffer and (buffers is None or name not in buffers):
             object.__setattr__(self, name, value)
             return
@@ -132,12 +132,11 @@ class Registry:
             )
         if buffers is None:
             raise AttributeError("cannot assign buffer before Module.__init__() call")
+        persistent = name not in self._non_persistent_buffers_set
         if is_buffer:
             persistent = value.persistent
-        else:
-            persistent = name not in self._non_persistent_buffers_set
         self._forget(name, "_buffers")
-        self.register_buffer(name, value, persistent)
+        self.register_buffer(name, value, persistent)  # type: ignore[arg-type]
 
     def _forget(self, name: str, stays: str) -> None:
         """Take ``name`` out of every place but the table ``stays``."""
@@ -181,8 +180,8 @@ class Registry:
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Add a parameter, which then is the attribute ``name``; None reserves the name.
 
-        Raises: AttributeError before ``Module.__init__()``; KeyError if the name is impossible or taken;
-        TypeError if ``param`` is neither a `Parameter` nor None.
+        Raises: AttributeError before ``Module.__init__()``; KeyError if the name is impossible or
+        taken; TypeError if ``param`` is neither a `Parameter` nor None.
         """
         if "_parameters" not in self.__dict__:
             raise AttributeError("cannot assign parameter before Module.__init__() call")
@@ -195,8 +194,10 @@ class Registry:
                 )
             if param.grad_fn is not None:
                 raise ValueError(
-                    f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be "
-                    f"created explicitly. To express '{name}' as a function of another Tensor, compute "
+                    f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must "
+                    "be "
+                    f"created explicitly. To express '{name}' as a function of another Tensor, "
+                    "compute "
                     "the value in the forward() method."
                 )
             param = _through_hooks(_parameter_hooks, self, name, param)
@@ -206,8 +207,8 @@ class Registry:
         """Add a tensor that is part of the module's state and not trained, such as a running mean.
 
         Args: ``persistent``: whether it is part of the `state_dict`.
-        Raises: AttributeError before ``Module.__init__()``; KeyError if the name is impossible or taken;
-        TypeError if ``tensor`` is neither a Tensor nor None.
+        Raises: AttributeError before ``Module.__init__()``; KeyError if the name is impossible or
+        taken; TypeError if ``tensor`` is neither a Tensor nor None.
         """
         if "_buffers" not in self.__dict__:
             raise AttributeError("cannot assign buffer before Module.__init__() call")
@@ -226,8 +227,8 @@ class Registry:
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a submodule, which then is the attribute ``name``.
 
-        Raises: TypeError if ``module`` is neither a `Module` nor None; KeyError if the name is impossible
-        or taken.
+        Raises: TypeError if ``module`` is neither a `Module` nor None; KeyError if the name is
+        impossible or taken.
         """
         if not isinstance(module, Registry) and module is not None:
             raise TypeError(f"{typename(module)} is not a Module subclass")
@@ -258,8 +259,8 @@ class Registry:
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
         """Put ``module`` at a dotted path; with ``strict``, only in the place of an existing one.
 
-        Raises: ValueError if ``target`` is empty or ``module`` is no module; AttributeError if the path
-        leads nowhere.
+        Raises: ValueError if ``target`` is empty or ``module`` is no module; AttributeError if the
+        path leads nowhere.
         """
         if target == "":
             raise ValueError("Cannot set the submodule without a target name!")

@@ -1,7 +1,7 @@
 """Saving and loading a module's state: `state_dict`, `load_state_dict` and their hooks.
 
-In: a tree of modules, or a mapping of dotted names to tensors.  Out: `Stateful`, the part of `Module`
-that turns the one into the other, and says in full what did not fit.
+In: a tree of modules, or a mapping of dotted names to tensors.  Out: `Stateful`, the part of
+`Module` that turns the one into the other, and says in full what did not fit.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ class _IncompatibleKeys(NamedTuple):
     def __repr__(self) -> str:
         if not self.missing_keys and not self.unexpected_keys:
             return "<All keys matched successfully>"
-        return super().__repr__()
-
-    __str__ = __repr__
+        return (
+            f"_IncompatibleKeys(missing_keys={self.missing_keys!r}, "
+            f"unexpected_keys={self.unexpected_keys!r})"
+        )
 
 
 class _WithModule:
@@ -123,7 +124,8 @@ class Stateful(Registry):
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, incompatible_keys)`` after this module's state was loaded.
 
-        The hook may change the two lists in place; with ``strict``, what is left in them is an error.
+        The hook may change the two lists in place; with ``strict``, what is left in them is an
+        error.
         """
         return add_hook(self._load_state_dict_post_hooks, hook)
 
@@ -270,10 +272,11 @@ class Stateful(Registry):
     ) -> _IncompatibleKeys:
         """Copy the tensors of ``state_dict`` into this module and those below it.
 
-        Args: ``strict``: whether the keys must be exactly those of `state_dict`; ``assign``: put the given
-        tensors in place of the module's instead of copying their values.
+        Args: ``strict``: whether the keys must be exactly those of `state_dict`; ``assign``: put
+        the given tensors in place of the module's instead of copying their values.
         Returns: the missing and the unexpected keys.
-        Raises: TypeError if ``state_dict`` is no mapping; RuntimeError with a list of all that did not fit.
+        Raises: TypeError if ``state_dict`` is no mapping; RuntimeError with a list of all that did
+        not fit.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -294,7 +297,8 @@ class Stateful(Registry):
                     errors.insert(0, f"{title} key(s) in state_dict: {listed}. ")
         if errors:
             raise RuntimeError(
-                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors)
+                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t"
+                + "\n\t".join(errors)
             )
         return keys
 
@@ -323,5 +327,6 @@ def _load(
         if hook(module, keys) is not None:
             raise AssertionError(
                 "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to "
-                "return new values, if incompatible_keys need to be modified, it should be done inplace."
+                "return new values, if incompatible_keys need to be modified, it should be done "
+                "inplace."
             )

@@ -1,0 +1,358 @@
+"""`autograd.Function`: operators that users differentiate by hand, with PyTorch's protocol.
+
+In: a subclass with static ``forward`` and ``backward`` (or ``setup_context`` style).  Out: ``apply``, which runs
+the forward unrecorded and puts one node on the tape: the node calls the user's ``backward`` when its turn comes.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import traceback
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from adjoint.array import dtypes
+from adjoint.autograd.function_node import (
+    BackwardCFunction,
+    FunctionCtx,
+    FunctionPlan,
+    function_plan,
+    out_edge,
+    save,
+)
+from adjoint.core import mode as modes
+from adjoint.core.inplace import bump, rebase
+from adjoint.core.mode import get_mode, set_mode
+from adjoint.core.node import Node, next_seq
+from adjoint.core.record import IN_FUNCTION, MULTI_OUTPUT
+from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.ops.view import view
+
+__all__ = ["BackwardCFunction", "Function", "FunctionCtx", "once_differentiable"]
+
+_new = object.__new__
+
+# ---- the class that users derive from ------------------------------------------------------------
+
+
+class Function:
+    """Base class of operators with a derivative of the user's own.
+
+    >>> import adjoint as torch
+    >>> class Cube(torch.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         ctx.save_for_backward(x)
+    ...         return x ** 3
+    ...     @staticmethod
+    ...     def backward(ctx, grad):
+    ...         (x,) = ctx.saved_tensors
+    ...         return grad * 3 * x ** 2
+    >>> x = torch.tensor(2.0, requires_grad=True)
+    >>> Cube.apply(x)
+    tensor(8., grad_fn=<CubeBackward>)
+    """
+
+    clear_saved_tensors_on_access: ClassVar[bool] = False
+    generate_vmap_rule: ClassVar[bool] = False
+    _backward_cls: ClassVar[type[BackwardCFunction]] = BackwardCFunction
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        members = {"_forward_cls": cls, "__module__": cls.__module__, "__slots__": ()}
+        cls._backward_cls = type(f"{cls.__name__}Backward", (BackwardCFunction,), members)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        warnings.warn(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so "
+            "you should invoke them on the class itself. Instantiating an autograd function will raise "
+            "an error in a future version of PyTorch.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse: a Function is used through its class, ``MyFunction.apply(...)``."""
+        raise RuntimeError(
+            "Legacy autograd function with non-static forward method is deprecated. Please use "
+            "new-style autograd function with static forward method. (Call MyFunction.apply(...).)"
+        )
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        """Compute the outputs: ``forward(ctx, *args)``, or ``forward(*args)`` beside `setup_context`."""
+        raise NotImplementedError(
+            "You must implement the forward function for custom autograd.Function."
+        )
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+        """Fill ``ctx`` from what ``forward(*inputs)`` returned."""
+        raise NotImplementedError("setup_context is not implemented.")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """Return one gradient (or None) for each argument of ``forward``."""
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function to "
+            "use it with backward mode AD."
+        )
+
+    @staticmethod
+    def vjp(ctx: Any, *grad_outputs: Any) -> Any:
+        """Another name for ``backward``."""
+        raise NotImplementedError("vjp is not implemented.")
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """Return one tangent for each output, given one (or None) for each input."""
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward "
+            "mode AD."
+        )
+
+    @classmethod
+    def _backward(cls) -> Callable[..., Any]:
+        """The method that gives the gradients: ``backward`` or ``vjp``."""
+        if cls.vjp is Function.vjp:
+            return cls.backward
+        if cls.backward is not Function.backward:
+            raise RuntimeError(
+                "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should "
+                "only implement one of them."
+            )
+        return cls.vjp
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Run ``forward`` on the arguments and record it; return its result."""
+        styled = cls.setup_context is not Function.setup_context
+        if styled:
+            bound = inspect.signature(cls.forward).bind(*args, **kwargs)
+            bound.apply_defaults()
+            args, kwargs = bound.args, {}
+        context = FunctionCtx()
+        context._function = cls
+        context._tensors = tuple([isinstance(a, TensorBase) for a in args])
+        context.needs_input_grad = needs = tuple(
+            [isinstance(a, TensorBase) and a._edge is not None for a in args]
+        )
+        mode = get_mode()
+        set_mode(mode & ~modes.GRAD)
+        try:
+            if styled:
+                result = cls.forward(*args)
+                cls.setup_context(context, args, result)
+            else:
+                result = cls.forward(context, *args, **kwargs)
+        finally:
+            set_mode(mode)
+        inputs = [a for a in args if isinstance(a, TensorBase)]
+        outputs = result if isinstance(result, tuple) else (result,)
+        _check_marks(context, outputs)
+        if mode & modes.GRAD and True in needs:
+            wrapped = _record(context, inputs, outputs, outputs is not result, mode)
+        else:
+            wrapped = _leave_unrecorded(context, inputs, outputs)
+        return tuple(wrapped) if outputs is result else wrapped[0]
+
+
+# ---- recording -----------------------------------------------------------------------------------
+
+
+def _among(tensor: Any, tensors: Any) -> bool:
+    return any(tensor is other for other in tensors)
+
+
+def _check_marks(context: FunctionCtx, outputs: tuple[Any, ...]) -> None:
+    for i, tensor in enumerate(context._to_save):
+        if tensor is not None and not isinstance(tensor, TensorBase):
+            raise TypeError(
+                "save_for_backward can only save variables, but argument "
+                f"{i} is of type {type(tensor).__name__}"
+            )
+    for tensor in context._dirty:
+        if not isinstance(tensor, TensorBase):
+            raise TypeError(
+                f"mark_dirty can only accept variables, but got {type(tensor).__name__}"
+            )
+        if not _among(tensor, outputs):
+            raise RuntimeError(
+                "Some elements marked as dirty during the forward method were not returned as output. "
+                "The inputs that are modified inplace must all be outputs of the Function."
+            )
+    for tensor in context._non_differentiable:
+        if not isinstance(tensor, TensorBase):
+            raise TypeError(
+                "mark_non_differentiable only accepts variable arguments, but got "
+                f"{type(tensor).__name__}"
+            )
+
+
+def _alias(tensor: Any) -> Any:
+    """A view of the whole tensor, without history."""
+    mode = get_mode()
+    set_mode(mode & ~modes.GRAD)
+    try:
+        return view(tensor, tensor._desc.shape)
+    finally:
+        set_mode(mode)
+
+
+def _leave_unrecorded(
+    context: FunctionCtx, inputs: list[Any], outputs: tuple[Any, ...]
+) -> list[Any]:
+    wrapped: list[Any] = []
+    for output in outputs:
+        made = output
+        if isinstance(output, TensorBase):
+            if _among(output, context._dirty):
+                bump(output)
+            elif _among(output, inputs):
+                made = _alias(output)
+                made._edge = None
+            elif output._edge is not None:
+                made = output.detach()  # type: ignore[attr-defined]
+        wrapped.append(made)
+    return wrapped
+
+
+def _record(
+    context: FunctionCtx, inputs: list[Any], outputs: tuple[Any, ...], single: bool, mode: int
+) -> list[Any]:
+    """Put the node on the tape and give the outputs their place behind it."""
+    for tensor in context._dirty:
+        if tensor._edge is not None and tensor._edge.leaf:
+            raise RuntimeError(
+                "a leaf Variable that requires grad has been used in an in-place operation."
+            )
+    node = _new(context._function._backward_cls)
+    node.context = context
+    context._node = weakref.ref(node)
+    descs = tuple([o._desc if isinstance(o, TensorBase) else None for o in outputs])
+    node.desc = descs[0] if single else descs
+    node.edges = tuple([tensor._edge for tensor in inputs])
+    node.plan = function_plan
+    node.seq = next_seq()
+    node.hooks = None
+    node.counter = None
+    node.versions = None
+    if mode & modes.ANOMALY:
+        node.metadata["traceback_"] = traceback.format_stack()[:-2]
+    differentiable = [
+        isinstance(o, TensorBase)
+        and o._desc.dtype.category >= dtypes.FLOATING
+        and not _among(o, context._non_differentiable)
+        for o in outputs
+    ]
+    made_as = MULTI_OUTPUT if sum(differentiable) > 1 else IN_FUNCTION
+    wrapped = [
+        _wrap(context, node, inputs, output, nr, wanted, made_as)
+        if isinstance(output, TensorBase)
+        else output
+        for nr, (output, wanted) in enumerate(zip(outputs, differentiable))
+    ]
+    context._saved = tuple([save(node, tensor, mode) for tensor in context._to_save])
+    context._to_save = ()
+    return wrapped
+
+
+def _wrap(
+    context: FunctionCtx,
+    node: BackwardCFunction,
+    inputs: list[Any],
+    output: Any,
+    nr: int,
+    wanted: bool,
+    made_as: int,
+) -> Any:
+    dirty, given = _among(output, context._dirty), _among(output, inputs)
+    if not wanted:
+        if given and not dirty:
+            output = _alias(output)
+        if output._edge is not None:
+            output = output.detach()
+        return output
+    if dirty:
+        bump(output)
+        rebase(output, out_edge(node, nr))
+        return output
+    if given:
+        output = _alias(output)
+    elif output._edge is not None and output._edge.leaf:
+        output = output.detach()  # a leaf that forward found outside: it stays a leaf
+    side = output._side
+    if side is not None and side.base is not None:
+        side.made = made_as
+    output._edge = out_edge(node, nr)
+    if output._counter is not None:
+        output._edge.watch(output._counter)
+    return output
+
+
+# ---- once_differentiable -------------------------------------------------------------------------
+
+
+class Error(Node):
+    """Stands behind gradients that must not be differentiated again."""
+
+    __slots__ = ()
+
+    def name(self) -> str:
+        """The name of the operation, as printed in ``grad_fn=<...>``."""
+        return "torch::autograd::Error"
+
+
+class _ErrorPlan(FunctionPlan):
+    """Raises when the walk arrives."""
+
+    def pull(self, node: Any, g: Any) -> tuple[Any, ...]:
+        """Refuse."""
+        raise RuntimeError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )
+
+    pull_tensors = pull
+
+
+_error_plan: Any = _ErrorPlan()
+
+
+def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a ``backward`` that is not differentiable itself: differentiating its result raises."""
+
+    @functools.wraps(fn)
+    def wrapper(ctx: Any, *args: Any) -> Any:
+        mode = get_mode()
+        set_mode(mode & ~modes.GRAD)
+        try:
+            outputs = fn(ctx, *args)
+        finally:
+            set_mode(mode)
+        wanted = any(isinstance(a, TensorBase) and a._edge is not None for a in args)
+        if not mode & modes.GRAD or not wanted:
+            return outputs
+        parts = outputs if isinstance(outputs, tuple) else (outputs,)
+        node = _new(Error)
+        node.edges = ()
+        node.saved = ()
+        node.plan = _error_plan
+        node.seq = next_seq()
+        node.hooks = None
+        node.counter = None
+        node.versions = None
+        node.desc = tuple([p._desc if isinstance(p, TensorBase) else None for p in parts])
+        blocked = tuple(
+            [
+                make_tensor(p._array, out_edge(node, nr), p._desc)
+                if isinstance(p, TensorBase)
+                else p
+                for nr, p in enumerate(parts)
+            ]
+        )
+        return blocked if isinstance(outputs, tuple) else blocked[0]
+
+    return wrapper

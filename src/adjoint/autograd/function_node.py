@@ -1,0 +1,272 @@
+"""Behind `autograd.Function`: the context that users write to, and the node that asks their ``backward``.
+
+In: what ``forward`` saved and marked.  Out: a node of the tape whose cotangents come from the user's function.
+
+Note [Context and node]
+    In PyTorch the ``ctx`` that users write to *is* the node. Here a node has state of its own (``seq``,
+    ``edges``, ...), which names of the user's must not overwrite; so the context is an object beside it. Node and
+    context answer for each other's attributes; the node owns the context, the context knows the node weakly.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from adjoint.core import errors
+from adjoint.core import mode as modes
+from adjoint.core.node import Node, OutEdge
+from adjoint.core.saved import PackedValue, pack, saved_hooks
+from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.ops.create import zeros
+
+__all__ = ["BackwardCFunction", "FunctionCtx", "FunctionPlan", "function_plan", "out_edge", "save"]
+
+_NODE_ATTRIBUTES = frozenset({"metadata", "next_functions", "register_hook", "register_prehook"})
+
+
+class _SavedOutput:
+    """A saved tensor that the Function itself returned: its array and number, not the tensor (a cycle)."""
+
+    __slots__ = ("desc", "nr", "raw", "version")
+
+    def __init__(self, tensor: TensorBase, nr: int) -> None:
+        self.raw = tensor._array
+        self.desc = tensor._desc
+        self.nr = nr
+        self.version = _version_of(tensor)
+
+
+class FunctionCtx:
+    """What ``forward`` hands to ``backward``: saved tensors, marks, and the user's own attributes."""
+
+    __slots__ = (
+        *("__dict__", "__weakref__", "_accessed", "_dirty", "_function", "_materialize", "_node"),
+        *("_non_differentiable", "_saved", "_tensors", "_to_save", "_to_save_forward"),
+        "needs_input_grad",
+    )
+
+    needs_input_grad: tuple[bool, ...]
+    _function: Any
+    _node: weakref.ref[BackwardCFunction] | None
+    _saved: tuple[Any, ...] | None
+    _tensors: tuple[bool, ...]
+
+    def __init__(self) -> None:
+        self._accessed = False
+        self._dirty: tuple[Any, ...] = ()
+        self._materialize = True
+        self._node = None
+        self._non_differentiable: tuple[Any, ...] = ()
+        self._saved = ()
+        self._to_save: tuple[Any, ...] = ()
+        self._to_save_forward: tuple[Any, ...] = ()
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keep tensors (or None) for ``saved_tensors``; inputs, outputs and others alike."""
+        self._to_save = tensors
+
+    def save_for_forward(self, *tensors: Any) -> None:
+        """Keep tensors for the ``jvp`` method."""
+        self._to_save_forward = tensors
+
+    def mark_dirty(self, *tensors: Any) -> None:
+        """Say which inputs ``forward`` overwrote; each must also be returned."""
+        self._dirty = tensors
+
+    def mark_non_differentiable(self, *tensors: Any) -> None:
+        """Say which outputs have no gradient."""
+        self._non_differentiable = tensors
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Choose what ``backward`` receives for outputs that got no gradient: zeros (True) or None."""
+        self._materialize = value
+
+    materialize_grads = property(lambda self: self._materialize, set_materialize_grads)
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """The tensors given to `save_for_backward`.
+
+        Raises: RuntimeError if they were freed by an earlier backward or overwritten since.
+        """
+        saved = self._saved
+        if saved is None:
+            raise errors.freed(self)
+        if self._function.clear_saved_tensors_on_access and self._node is not None:
+            if self._accessed:
+                raise RuntimeError(
+                    "saved_tensors can only be accessed once when clear_saved_tensors_on_access=True is "
+                    "set on the autograd.Function. Either access saved_tensors only once, or set "
+                    "clear_saved_tensors_on_access=False."
+                )
+            self._accessed = True
+        return tuple([None if entry is None else self._unpack(entry) for entry in saved])
+
+    def name(self) -> str:
+        """The name of the node, as printed in ``grad_fn=<...>``."""
+        return f"{self._function.__name__}Backward"
+
+    def _unpack(self, entry: Any) -> Any:
+        node = None if self._node is None else self._node()
+        if isinstance(entry, tuple):  # an input or an intermediate result, and its version
+            tensor, version = entry
+            if type(tensor) is PackedValue:
+                return tensor.unpack(self, "saved tensor")
+            counter = tensor._counter
+            if counter is not None and counter.value != version:
+                edge = tensor._edge
+                source = "" if edge is None or edge.leaf else _source(edge.node.name(), edge.nr)
+                raise errors.modified(self, "saved tensor", tensor._desc, counter, version, source)
+            return tensor
+        edge = None if node is None else out_edge(node, entry.nr)
+        if type(entry.raw) is PackedValue:
+            found = entry.raw.unpack(self, "saved tensor")
+            return make_tensor(found._array, edge, found._desc)
+        counter = None if node is None else node.counter
+        if isinstance(counter, dict):
+            counter = counter.get(entry.nr)
+        if counter is not None and counter.value != entry.version:
+            source = _source(self.name(), entry.nr)
+            raise errors.modified(self, "saved tensor", entry.desc, counter, entry.version, source)
+        made = make_tensor(entry.raw, edge, entry.desc)
+        made._counter = counter
+        return made
+
+    def __getattr__(self, attribute: str) -> Any:
+        node = None if self._node is None else self._node()
+        if node is not None and (attribute in _NODE_ATTRIBUTES or attribute in node.__dict__):
+            return object.__getattribute__(node, attribute)
+        raise AttributeError(f"'{self.name()}' object has no attribute '{attribute}'")
+
+
+def _source(name: str, nr: int) -> str:
+    return f", which is output {nr} of {name}"
+
+
+def _version_of(tensor: TensorBase) -> int:
+    return 0 if tensor._counter is None else tensor._counter.value
+
+
+def out_edge(node: Node, nr: int) -> Any:
+    """The edge to output ``nr`` of ``node``."""
+    return OutEdge(node, nr, node.desc[nr]) if type(node.desc) is tuple else node
+
+
+# ---- the node ------------------------------------------------------------------------------------
+
+
+class FunctionPlan:
+    """How a node of a Function turns cotangents into those of its inputs: by asking ``backward``."""
+
+    bare = -1
+    fitting = False
+    frees = True
+    names: tuple[str, ...] = ()
+    runs_undefined = True
+
+    def pull(self, node: BackwardCFunction, g: Any) -> tuple[Any, ...]:
+        """On raw arrays: the user's function sees Tensors all the same."""
+        several = type(node.desc) is tuple
+        grads = [None if x is None else make_tensor(x) for x in (g if several else (g,))]
+        results = _call_backward(node, grads)
+        return tuple([None if r is None else r._array for r in results])
+
+    def pull_tensors(self, node: BackwardCFunction, g: Any) -> tuple[Any, ...]:
+        """On Tensors: what the user's function does is recorded."""
+        return _call_backward(node, list(g) if type(node.desc) is tuple else [g])
+
+    def saved_attribute(self, node: Node, attribute: str) -> Any:
+        """A Function shows what it saved only as ``saved_tensors``."""
+        raise AttributeError(f"'{node.name()}' object has no attribute '{attribute}'")
+
+
+function_plan: Any = FunctionPlan()
+
+
+class BackwardCFunction(Node):
+    """The node of a Function. Each Function has a subclass of its own, ``<Name>Backward``."""
+
+    __slots__ = ("__dict__", "context")
+
+    context: FunctionCtx
+
+    @property
+    def saved(self) -> Any:  # type: ignore[override]
+        """What the context saved; the engine frees it by setting None."""
+        return self.context._saved
+
+    @saved.setter
+    def saved(self, value: Any) -> None:
+        self.context._saved = value
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(object.__getattribute__(self, "context"), attribute)
+
+
+def _call_backward(node: BackwardCFunction, grads: list[Any]) -> tuple[Any, ...]:
+    """Run the user's ``backward`` and return one gradient (or None) per input tensor."""
+    context = node.context
+    function = context._function
+    if context._materialize:
+        descs = node.desc if type(node.desc) is tuple else (node.desc,)
+        for i, desc in enumerate(descs):
+            if grads[i] is None and desc is not None:
+                grads[i] = zeros(desc.shape, dtype=desc.dtype)
+    results = function._backward()(context, *grads)
+    if not isinstance(results, tuple):
+        results = (results,)
+    expected = len(context._tensors)
+    if len(results) > expected and all(r is None for r in results[expected:]):
+        results = results[:expected]
+    if len(results) != expected:
+        raise RuntimeError(
+            f"function {node.name()} returned an incorrect number of gradients "
+            f"(expected {expected}, got {len(results)}). (backward() returns one gradient, or None, for "
+            "each argument of forward() after ctx.)"
+        )
+    found: list[Any] = []
+    for i, (result, is_tensor) in enumerate(zip(results, context._tensors)):
+        if not is_tensor:
+            if result is not None:
+                raise RuntimeError(
+                    f"function {node.name()} returned a gradient different than None at position "
+                    f"{i + 1}, but the corresponding forward input was not a Variable"
+                )
+            continue
+        edge = node.edges[len(found)]
+        if result is not None:
+            _check_gradient(result, edge)
+        found.append(None if edge is None else result)
+    return tuple(found)
+
+
+def _check_gradient(result: Any, edge: Any) -> None:
+    if not isinstance(result, TensorBase):
+        raise RuntimeError(f"expected Variable or None (got {type(result).__name__})")
+    if edge is not None and result._desc.dtype.is_complex and not edge.desc.dtype.is_complex:
+        raise RuntimeError(
+            "Expected isFloatingType(grad.scalar_type()) || (input_is_complex == grad_is_complex) to be "
+            "true, but got false. (The gradient of a real input must be real: return its .real part.)"
+        )
+
+
+def save(node: BackwardCFunction, tensor: Any, mode: int) -> Any:
+    """What the context keeps for one saved tensor."""
+    if tensor is None:
+        return None
+    if tensor._side is not None and tensor._side.inference:
+        raise RuntimeError(
+            "Inference tensors cannot be saved for backward. Please do not use Tensors created in "
+            "inference mode in computation tracked by autograd. To work around this, you can make a "
+            "clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` instead of "
+            "`torch.inference_mode()`."
+        )
+    edge = tensor._edge
+    packing = mode & modes.SAVED_HOOKS and saved_hooks.get()
+    if edge is not None and edge.node is node:
+        entry = _SavedOutput(tensor, edge.nr)
+        if packing:
+            entry.raw = pack(tensor, True)
+        return entry
+    return (pack(tensor, False) if packing else tensor), _version_of(tensor)

@@ -1,0 +1,133 @@
+"""What happens to a cotangent at an edge: fitted on the way, accumulated at a leaf.
+
+In: raw arrays or Tensors, and the descriptor of the tensor whose edge it is.  Out: the same, summed over
+broadcast axes and cast; ``.grad`` of leaves.  Broadcasting and promotion are undone here; no rule mentions them.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from adjoint.array import numpy_
+from adjoint.array.descriptor import SCALAR, Descriptor
+from adjoint.core import mode as modes
+from adjoint.core.mode import get_mode
+from adjoint.core.node import AccumulateGrad, Node
+from adjoint.core.plan import tensor_world
+from adjoint.core.tensor_base import make_tensor
+
+__all__ = ["accumulate", "add_in_place", "fit", "keep_gradient", "own"]
+
+# ---- fitting -------------------------------------------------------------------------------------
+
+
+def fit(g: Any, desc: Descriptor, node: Node, raw: bool) -> Any:
+    """Sum and cast a cotangent to the shape and dtype of the edge that it travels along.
+
+    Here broadcasting and promotion are undone; no rule mentions them.
+    """
+    if raw:
+        if g.shape != desc.shape:
+            g = _sum_to(numpy_ if isinstance(g, np.ndarray | np.generic) else g.array_library, g, desc, node)
+        if g.dtype is not desc.numpy and g.dtype != desc.numpy:
+            g = desc.type.xp.astype(g, desc.numpy)
+        return g
+    if g._desc is desc:
+        return g
+    xp = tensor_world()
+    if g._desc.shape != desc.shape:
+        g = _sum_to(xp, g, desc, node)
+    if g._desc.dtype is not desc.dtype:
+        g = xp.astype(g, desc.dtype)
+    return g
+
+
+def _sum_to(xp: Any, g: Any, desc: Descriptor, node: Node) -> Any:
+    shape, given = desc.shape, tuple(g.shape)
+    lead = len(given) - len(shape)
+    if lead < 0 or any(n != m and n != 1 for n, m in zip(shape, given[lead:])):
+        raise RuntimeError(
+            f"Function {node.name()} returned an invalid gradient at index "
+            f"{_edge_index(node, desc)} - got {list(given)} but expected shape compatible with {list(shape)}"
+        )
+    kept = tuple(lead + i for i, n in enumerate(shape) if n == 1 and given[lead + i] != 1)
+    if lead:
+        g = xp.sum(g, axis=tuple(range(lead)), keepdims=False)
+        kept = tuple(a - lead for a in kept)
+    return xp.sum(g, axis=kept, keepdims=True) if kept else g
+
+
+def _edge_index(node: Node, desc: Descriptor) -> int:
+    return next((i for i, e in enumerate(node.edges) if e is not None and e.desc is desc), 0)
+
+
+# ---- accumulation --------------------------------------------------------------------------------
+
+
+def own(g: Any, leaf: AccumulateGrad, references: int) -> Any:
+    """``g`` itself where nobody else can see it and it lies in memory as the leaf does, else a copy.
+
+    ``references``: how many references to ``g`` the callers hold, this call's argument included.
+    """
+    if type(g) is not np.ndarray:
+        return g if isinstance(g, np.generic) else g.copy()
+    base = g.base
+    memory = leaf.memory
+    if type(memory) is np.ndarray and not memory.flags.c_contiguous and memory.shape == g.shape:
+        if g.strides == memory.strides and sys.getrefcount(g) <= references + 1 and base is None:
+            return g
+        made = np.empty_like(memory, g.dtype)
+        made[...] = g
+        return made
+    if (
+        sys.getrefcount(g) <= references + 1
+        and g.flags.c_contiguous
+        and g.flags.writeable
+        and (base is None or (type(base) is np.ndarray and sys.getrefcount(base) <= 3))
+    ):
+        return g
+    return g.copy()
+
+
+def accumulate(leaf: AccumulateGrad, g: Any, raw: bool) -> None:
+    """Add ``g`` to the leaf's gradient: in place on raw arrays, as a new tensor under create_graph."""
+    old = leaf.grad
+    if not raw:
+        if old is not None:
+            leaf.grad = old + g
+        else:
+            leaf.grad = tensor_world().accumulated(g) if get_mode() & modes.GRAD else g
+    elif old is None:
+        leaf.grad = make_tensor(own(g, leaf, 3))
+    else:
+        add_in_place(old, g)
+
+
+def add_in_place(old: Any, g: Any) -> None:
+    """``old += g`` on raw arrays, visible through every alias of ``old``."""
+    desc = old._desc
+    if desc.shape != g.shape:
+        for i, (n, m) in enumerate(zip(desc.shape, g.shape)):
+            if n != m:
+                raise RuntimeError(
+                    f"The size of tensor a ({n}) must match the size of tensor b ({m}) at "
+                    f"non-singleton dimension {i} (a gradient of an earlier shape is still there; "
+                    "set .grad = None after resizing .data)"
+                )
+    if desc.storage == SCALAR:
+        old._array = old._array + g
+        if old._edge is not None and old._edge.leaf:
+            old._edge.adopt(old)
+    else:
+        old._array += g
+    old._version_counter().value += 1
+
+
+def keep_gradient(side: Any, g: Any, raw: bool) -> None:
+    """Set ``.grad`` of a tensor that is not a leaf (`retain_grad`)."""
+    if raw:
+        g = make_tensor(numpy_.copy(g._array))
+    side.grad = g if side.grad is None else side.grad + g
