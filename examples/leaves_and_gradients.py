@@ -57,7 +57,8 @@ draw(b.grad_fn, {id(x): "x", id(y): "y", id(z): "z"})
 try:
     b.backward()
 except RuntimeError as error:
-    print(f"{type(error).__name__}: {str(error).splitlines()[0]}")
+    first_sentence = str(error).partition(". ")[0]  # what follows is advice
+    print(f"{type(error).__name__}: {first_sentence}")
 
 # Weights of one are the sum of the elements; weights of two double every gradient.
 torch.sum(b * torch.ones_like(x)).backward()

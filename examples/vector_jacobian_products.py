@@ -107,7 +107,8 @@ print(x.grad)
 try:
     y2.backward()
 except RuntimeError as error:
-    print(f"{type(error).__name__}: {str(error).splitlines()[0]}")
+    first_sentence = str(error).partition(". ")[0]  # what follows is advice
+    print(f"{type(error).__name__}: {first_sentence}")
 
 # .data is the same memory, untracked: the value changes, the gradient does not notice.
 x = torch.ones(1, requires_grad=True)

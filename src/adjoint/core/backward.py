@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from adjoint.array import dtypes, numpy_
+from adjoint.array import numpy_
 from adjoint.core import engine, errors
+from adjoint.core.fitting import fit
 from adjoint.core.hooks import HookTable, RemovableHandle, add_hook
+from adjoint.core.node import OutEdge
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
 __all__ = ["add_accumulated_hook", "add_tensor_hook", "backward", "grad"]
@@ -36,9 +38,14 @@ def add_accumulated_hook(edge: Any, hook: Any) -> RemovableHandle:
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
-    if isinstance(value, TensorBase):
+    if isinstance(value, TensorBase) or _is_gradient_edge(value):
         return (value,)
-    return (value,) if hasattr(value, "node") and hasattr(value, "output_nr") else tuple(value)
+    return tuple(value)
+
+
+def _is_gradient_edge(value: Any) -> bool:
+    """A (node, output number) pair of `autograd.graph.get_gradient_edge`."""
+    return hasattr(value, "node") and hasattr(value, "output_nr") and isinstance(value, tuple)
 
 
 def _root_edge(output: Any, index: int) -> Any:
@@ -46,8 +53,8 @@ def _root_edge(output: Any, index: int) -> Any:
         if output._edge is None:
             raise errors.no_grad_fn(index)
         return output._edge
-    node, nr = output  # a GradientEdge
-    return node.op.out_edge(node, nr) if node.op is not None else node
+    node, nr = output[0], output[1]
+    return OutEdge(node, nr, node.desc[nr]) if isinstance(node.desc, tuple) else node
 
 
 def _cotangent(output: Any, gradient: Any, create: bool, edge: Any) -> Any:
@@ -62,10 +69,6 @@ def _cotangent(output: Any, gradient: Any, create: bool, edge: Any) -> Any:
             )
         raw = desc.type.xp.ones_like(output._array)
         return make_tensor(raw) if create else raw
-    if not isinstance(gradient, TensorBase):
-        raise TypeError(
-            f"gradients can be either Tensors or None, but got {type(gradient).__name__}"
-        )
     if gradient._desc.shape != desc.shape:
         raise RuntimeError(
             f"Mismatch in shape: grad_output[0] has a shape of torch.Size({list(gradient._desc.shape)}) "
@@ -78,7 +81,7 @@ def _cotangent(output: Any, gradient: Any, create: bool, edge: Any) -> Any:
             f"has a dtype of {desc.dtype!r}."
         )
     if create:
-        return engine.fit(gradient, desc, edge.node, False)
+        return fit(gradient, desc, edge.node, False)
     raw = gradient._array
     if gradient._desc.dtype is not desc.dtype:
         raw = numpy_.astype(raw, desc.numpy)
@@ -98,9 +101,23 @@ def _gradient_tuple(gradients: Any, count: int) -> tuple[Any, ...]:
     if gradients is None:
         return (None,) * count
     given = (gradients,) if isinstance(gradients, TensorBase) else tuple(gradients)
-    if len(given) != count:
+    for g in given:
+        if g is not None and not isinstance(g, TensorBase):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
+    if len(given) < count:
         raise RuntimeError(f"got {count} tensors and {len(given)} gradients")
     return given
+
+
+def _keep_graph(retain_graph: Any, create_graph: bool) -> bool:
+    if retain_graph is None:
+        return create_graph
+    if not isinstance(retain_graph, int):
+        raise TypeError(
+            "run_backward(): argument 'keep_graph' must be bool, not "
+            f"{type(retain_graph).__name__}"
+        )
+    return bool(retain_graph)
 
 
 def backward(
@@ -120,15 +137,19 @@ def backward(
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     outputs = _as_tuple(tensors)
     roots = _roots(outputs, _gradient_tuple(grad_tensors, len(outputs)), create_graph)
-    keep = create_graph if retain_graph is None else retain_graph
+    keep = _keep_graph(retain_graph, create_graph)
     if inputs is None:
         engine.run_backward(roots, keep=keep, create=create_graph)
         return
     wanted = _as_tuple(inputs)
-    keys = [_input_key(t, i) for i, t in enumerate(wanted)]
     for t in wanted:
-        if isinstance(t, TensorBase) and not t._edge.leaf:
+        if not isinstance(t, TensorBase) and not _is_gradient_edge(t):
+            raise TypeError(
+                f"all inputs have to be Tensors or GradientEdges, but got {type(t).__name__}"
+            )
+        if isinstance(t, TensorBase) and (t._edge is None or not t._edge.leaf):
             t.retain_grad()  # type: ignore[attr-defined]
+    keys = [_input_key(t, i) for i, t in enumerate(wanted)]
     engine.run_backward(roots, keep=keep, create=create_graph, inputs=keys)
 
 
@@ -168,13 +189,18 @@ def grad(
             "allow_unused=False."
         )
     outs = _as_tuple(outputs)
+    for output in outs:
+        if not isinstance(output, TensorBase) and not _is_gradient_edge(output):
+            raise AssertionError(
+                f"Expected output to be a torch.Tensor, but got {type(output).__name__}"
+            )
     wanted = _as_tuple(inputs)
     if not wanted:
-        raise ValueError("grad requires non-empty inputs.")
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     gradients = _gradient_tuple(grad_outputs, len(outs))
     roots = _roots(outs, gradients, create_graph)
     keys = [_input_key(t, i) for i, t in enumerate(wanted)]
-    keep = create_graph if retain_graph is None else retain_graph
+    keep = _keep_graph(retain_graph, create_graph)
     found = engine.run_backward(
         roots, keep=keep, create=create_graph, inputs=keys, accumulate=False
     )
@@ -188,25 +214,17 @@ def grad(
                 continue
             if not allow_unused:
                 raise RuntimeError(
-                    "One of the differentiated Tensors appears to not have been used in the graph. Set "
-                    f"allow_unused=True if this is the desired behavior. (It is input {i}. If it should "
-                    "have been used, look for a detach(), .data, .item() or an index that cuts it off.)"
+                    f"The differentiated Tensor at index {i} appears to not have been used in the "
+                    "graph. Set allow_unused=True if this is the desired behavior. (If it should have "
+                    "been used, look for a detach(), .data, .item() or a new tensor that cuts it off.)"
                 )
             results.append(None)
         elif create_graph:
             results.append(g)
         else:
-            results.append(make_tensor(_fresh(g, found, i, gradients)))
+            # one object per gradient, also where an input is asked for twice
+            again = next((r for r in results if r is not None and r._array is g), None)
+            given = next((t for t in gradients if t is not None and t._array is g), None)
+            same = given if again is None else again
+            results.append(make_tensor(g) if same is None else same)
     return tuple(results)
-
-
-def _fresh(g: Any, found: dict[int, Any], i: int, gradients: tuple[Any, ...]) -> Any:
-    """A captured array, copied where somebody else holds it."""
-    if not isinstance(g, np.ndarray):
-        return g
-    shared = g.base is not None or any(k != i and other is g for k, other in found.items())
-    shared = shared or any(t is not None and t._array is g for t in gradients)
-    return g.copy() if shared else g
-
-
-_ = dtypes

@@ -22,8 +22,8 @@ from adjoint.array import dtypes, numpy_
 from adjoint.array.descriptor import describe
 from adjoint.core import errors
 from adjoint.core import mode as modes
-from adjoint.core.engine import fit
 from adjoint.core.errors import scalar_name
+from adjoint.core.fitting import fit
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node, next_seq, node_of
 from adjoint.core.op import Op
