@@ -34,6 +34,7 @@ class Tensor(TensorState):
 
     __slots__ = ()
     __array_priority__ = 1000
+    __hash__ = TensorState.__hash__  # defining __eq__ would take it away
     __torch_function__: Any = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:

@@ -267,11 +267,6 @@ class TensorState(TensorFacts):
         return _deepcopy(self, memo)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        if not self.is_leaf:
-            raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
-                "protocol at the moment."
-            )
         state = (self.detach().numpy(), self.requires_grad, type(self), dict(self.__dict__))
         return (_rebuild, state)
 

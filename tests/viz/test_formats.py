@@ -62,7 +62,7 @@ def test_tree(diagram):
         "└─ 2 × Mul  weight · (3, 4)\n"
         "   ├─ Unbind  [1]\n"
         "   │  └─ x  (2,)\n"
-        "   └─ Unbind  [1] see above\n"
+        "   └─ Unbind  [1] see above"
     )
 
 

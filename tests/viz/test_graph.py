@@ -58,7 +58,7 @@ def test_the_first_picture_as_text(example):
             "   │  └─ Mul  × 2 · (2,)\n"
             "   │     └─ y  (2,)\n"
             "   └─ Div  / 2 · (2,)\n"
-            "      └─ z  (2,)\n"
+            "      └─ z  (2,)"
         )
     )
 

@@ -70,7 +70,6 @@ minimum = np.minimum
 multiply = np.multiply
 negative = np.negative
 not_equal = np.not_equal
-power = np.power
 real = np.real
 remainder = np.remainder
 right_shift = np.right_shift
@@ -89,6 +88,22 @@ where = np.where
 def sign(x: Array) -> Array:
     """The sign of each element; of a complex one its direction ``x / abs(x)``."""
     return np.sign(x)
+
+
+def power(x: Array, y: Any) -> Array:
+    """``x ** y``; the usual Python numbers as exponents without the general power."""
+    if type(y) is int or type(y) is float:
+        if y == 2:
+            return x * x
+        if y == 1:
+            return copy(x)
+        if y == 3:
+            return x * x * x
+        if y == 0.5:
+            return np.sqrt(x)
+        if y == -1:
+            return 1 / x
+    return np.power(x, y)
 
 
 def clip(x: Array, low: Array, high: Array) -> Array:
@@ -229,7 +244,7 @@ def permute_dims(x: Array, axes: Shape) -> Array:
 
 def flip(x: Array, axis: Shape) -> Array:
     """``x`` reversed along the axes, as a view."""
-    return x[tuple(slice(None, None, -1) if a in axis else slice(None) for a in range(x.ndim))]
+    return x[tuple(np.s_[::-1] if a in axis else np.s_[:] for a in range(x.ndim))]
 
 
 roll = np.roll

@@ -144,13 +144,17 @@ def backward(
     wanted = _as_tuple(inputs)
     for t in wanted:
         if not isinstance(t, TensorBase) and not _is_gradient_edge(t):
-            raise TypeError(
-                f"all inputs have to be Tensors or GradientEdges, but got {type(t).__name__}"
-            )
+            raise _not_an_input(t)
         if isinstance(t, TensorBase) and (t._edge is None or not t._edge.leaf):
             t.retain_grad()  # type: ignore[attr-defined]
     keys = [_input_key(t, i) for i, t in enumerate(wanted)]
     engine.run_backward(roots, keep=keep, create=create_graph, inputs=keys)
+
+
+def _not_an_input(t: Any) -> RuntimeError:
+    return RuntimeError(
+        f"all inputs have to be Tensors or GradientEdges, but got {type(t).__name__}"
+    )
 
 
 def _input_key(t: Any, index: int) -> tuple[Any, int]:
@@ -161,6 +165,8 @@ def _input_key(t: Any, index: int) -> tuple[Any, int]:
                 f" (input {index}: call requires_grad_() on it before the computation)"
             )
         return t._edge.node, t._edge.nr
+    if not _is_gradient_edge(t):
+        raise _not_an_input(t)
     return t[0], t[1]
 
 
@@ -210,7 +216,8 @@ def grad(
         if g is None:
             if materialize_grads:
                 desc = t._desc if isinstance(t, TensorBase) else t[0].desc
-                results.append(make_tensor(np.zeros(desc.shape, desc.numpy)))
+                zeros = make_tensor(np.zeros(desc.shape, desc.numpy))
+                results.append(zeros.requires_grad_() if create_graph else zeros)
                 continue
             if not allow_unused:
                 raise RuntimeError(

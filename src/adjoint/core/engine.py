@@ -394,7 +394,8 @@ def _prepare(walk: Walk, roots: list[Any], inputs: list[tuple[Any, int]] | None)
     for index, (node, nr) in enumerate(inputs):
         walk.captures.setdefault((node, nr), []).append(index)
         wanted.add(node)
-    needed: set[int] = set()
+    # `backward(inputs=[...])` also runs the nodes that made these tensors, though nothing beyond them
+    needed = {n.seq for n in wanted if not n.leaf} if walk.accumulate else set()
     for seq in sorted(nodes):
         for edge in nodes[seq].edges:
             if edge is not None and (edge.node in wanted or edge.node.seq in needed):

@@ -67,11 +67,22 @@ def _edge_index(node: Node, desc: Descriptor) -> int:
 # ---- accumulation --------------------------------------------------------------------------------
 
 
+def _check_shape(shape: tuple[int, ...], given: tuple[int, ...]) -> None:
+    for i, (n, m) in enumerate(zip(shape, given)):
+        if n != m:
+            raise RuntimeError(
+                f"The size of tensor a ({n}) must match the size of tensor b ({m}) at non-singleton "
+                f"dimension {i} (the leaf's .data or .grad got another shape after the forward)"
+            )
+
+
 def own(g: Any, leaf: AccumulateGrad, references: int) -> Any:
     """``g`` itself where nobody else can see it and it lies in memory as the leaf does, else a copy.
 
     ``references``: how many references to ``g`` the callers hold, this call's argument included.
     """
+    if g.shape != leaf.desc.shape:
+        _check_shape(leaf.desc.shape, g.shape)
     if type(g) is not np.ndarray:
         return g if isinstance(g, np.generic) else g.copy()
     base = g.base
@@ -110,13 +121,7 @@ def add_in_place(old: Any, g: Any) -> None:
     """``old += g`` on raw arrays, visible through every alias of ``old``."""
     desc = old._desc
     if desc.shape != g.shape:
-        for i, (n, m) in enumerate(zip(desc.shape, g.shape)):
-            if n != m:
-                raise RuntimeError(
-                    f"The size of tensor a ({n}) must match the size of tensor b ({m}) at "
-                    f"non-singleton dimension {i} (a gradient of an earlier shape is still there; "
-                    "set .grad = None after resizing .data)"
-                )
+        _check_shape(desc.shape, g.shape)
     if desc.storage == SCALAR:
         old._array = old._array + g
         if old._edge is not None and old._edge.leaf:

@@ -68,30 +68,13 @@ def reciprocal(xp: Any, input: Array) -> Array:
 def _power_by_number(xp: Any, g: Array, input: Array, exponent: Number) -> Array:
     if exponent == 0:
         return xp.zeros_like(g)
-    return g * (exponent * _raised(xp, input, exponent - 1))
-
-
-def _raised(xp: Any, input: Array, exponent: Number) -> Array:
-    """``input ** exponent`` for a number: the usual exponents without the general power."""
-    if exponent == 2:
-        return input * input
-    if exponent == 1:
-        return input
-    if exponent == 3:
-        return input * input * input
-    if exponent == 0.5:
-        return xp.sqrt(input)
-    if exponent == -1:
-        return 1 / input
-    return xp.power(input, exponent)
+    return g * (exponent * xp.power(input, exponent - 1))
 
 
 @elementwise(_power_by_number, node="PowBackward0")
 def _pow_number(xp: Any, input: Array, *, exponent: Number) -> Array:
     """Return ``input ** exponent`` for a Python number."""
-    if exponent == 1:
-        return xp.copy(input)
-    return _raised(xp, input, exponent)
+    return xp.power(input, exponent)
 
 
 @elementwise(

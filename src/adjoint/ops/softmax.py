@@ -13,6 +13,7 @@ from adjoint.core.errors import scalar_name
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.arguments import Dims, canonical_dim, canonical_dims
 from adjoint.ops.families import general
+from adjoint.ops.view import clone
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -100,9 +101,9 @@ def softmax(input: Tensor, dim: int, dtype: dtypes.dtype | None = None) -> Tenso
         tensor([0.5000, 0.5000])
     """
     wanted, axis = _prepared("softmax", input, dim, dtype)
-    if not wanted._desc.shape or 0 in wanted._desc.shape:
-        return wanted.exp() / wanted.exp() if not wanted._desc.shape else wanted.clone()
-    return _softmax(wanted, axis=axis)
+    if not wanted._desc.shape:
+        return _softmax(wanted.reshape(1), axis=0).reshape(())
+    return clone(wanted) if 0 in wanted._desc.shape else _softmax(wanted, axis=axis)
 
 
 def log_softmax(input: Tensor, dim: int, dtype: dtypes.dtype | None = None) -> Tensor:
@@ -117,9 +118,9 @@ def log_softmax(input: Tensor, dim: int, dtype: dtypes.dtype | None = None) -> T
         tensor([-0.6931, -0.6931])
     """
     wanted, axis = _prepared("log_softmax", input, dim, dtype)
-    if not wanted._desc.shape or 0 in wanted._desc.shape:
-        return wanted - wanted if not wanted._desc.shape else wanted.clone()
-    return _log_softmax(wanted, axis=axis)
+    if not wanted._desc.shape:
+        return _log_softmax(wanted.reshape(1), axis=0).reshape(())
+    return clone(wanted) if 0 in wanted._desc.shape else _log_softmax(wanted, axis=axis)
 
 
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:

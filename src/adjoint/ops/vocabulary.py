@@ -12,7 +12,7 @@ from typing import Any
 from adjoint.array import descriptor, dtypes
 from adjoint.array import numpy_ as raw
 from adjoint.core.tensor_base import TensorBase, make_tensor
-from adjoint.ops import compare, index, join, matmul as products, pointwise, reduce, view
+from adjoint.ops import compare, index, inplace, join, matmul as products, pointwise, reduce, view
 from adjoint.ops.cast import to_dtype
 from adjoint.ops.families import linear
 
@@ -55,6 +55,11 @@ def maximum(x: Array, y: Any) -> Array:
 def minimum(x: Array, y: Any) -> Array:
     """The smaller of each pair."""
     return pointwise.clamp(x, max=y) if not isinstance(y, TensorBase) else pointwise.minimum(x, y)
+
+
+def accumulated(g: Array) -> Array:
+    """A first gradient under create_graph: a recorded copy, so that ``.grad`` is nobody else's tensor."""
+    return inplace._copy(zeros_like(g), g)
 
 
 def power(x: Array, y: Any) -> Array:

@@ -105,7 +105,7 @@ def tree(diagram: Diagram) -> str:
                         for j, branch, rest in _branches(operands[i])
                     ]
                 )
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _branches(operands: list[int]) -> list[tuple[int, str, str]]:

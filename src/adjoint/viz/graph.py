@@ -87,7 +87,7 @@ class Graph:
                 f"cannot tell the format of '{target.name}': its name should end in one of "
                 + ", ".join(writers)
             )
-        target.write_text(writer(), encoding="utf-8")
+        target.write_text(writer().rstrip("\n") + "\n", encoding="utf-8")
 
     def __str__(self) -> str:
         return self.to_text()
@@ -135,7 +135,7 @@ def graph(
         >>> a = x + y.exp()
         >>> print(graph(a))
         a  (2,)
-        └─ Add  a · (2,)
+        └─ Add  (2,)
            ├─ x  (2,)
            └─ Exp  (2,)
               └─ y  (2,)
