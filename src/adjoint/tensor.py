@@ -1,7 +1,8 @@
 """class Tensor: PyTorch's names for what the operators and the tape do.
 
-In: raw arrays from the operators, user data from `ops/create.py`.  Out: the object users hold. Methods are
-documented aliases of the functions in `adjoint.ops`; only state (gradients, views, versions) lives here.
+In: raw arrays from the operators, user data from `ops/create.py`.  Out: the object users hold.
+Methods are documented aliases of the functions in `adjoint.ops`; only state (gradients, views,
+versions) lives here.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ __all__ = ["Tensor"]
 class Tensor(TensorState):
     """A multi-dimensional array that remembers how it was made.
 
-    ``Tensor(data)`` is PyTorch's old constructor: float32 from (nested) numbers, or uninitialised of the given
-    sizes; `adjoint.tensor` keeps the data's own dtype.
+    ``Tensor(data)`` is PyTorch's old constructor: float32 from (nested) numbers, or uninitialised
+    of the given sizes; `adjoint.tensor` keeps the data's own dtype.
 
     >>> x = Tensor([2.0, 1.0]).requires_grad_()
     >>> (x * x).sum().backward(); x.grad
@@ -50,7 +51,9 @@ class Tensor(TensorState):
         """Return a tensor of class ``cls`` over the same data, at the same place in the graph."""
         made = object.__new__(cls)
         made._array = self._memory()
-        made._desc = _slow_descriptor(self._desc) if cls.__torch_function__ is not None else self._desc
+        made._desc = (
+            _slow_descriptor(self._desc) if cls.__torch_function__ is not None else self._desc
+        )
         made._edge = self._edge
         made._counter = self._version_counter()
         made._side = None
@@ -234,7 +237,9 @@ class Tensor(TensorState):
     # ---- casting -----------------------------------------------------------------------------
 
     def to(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Return it with another dtype or device; itself if nothing changes and ``copy`` is not asked for."""
+        """Return it with another dtype or device; itself if nothing changes and ``copy`` is not
+        asked for.
+        """
         dtype, copy = kwargs.get("dtype"), kwargs.get("copy", False)
         for arg in args:
             if isinstance(arg, dtypes.dtype):

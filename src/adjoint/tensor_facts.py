@@ -1,6 +1,7 @@
 """What a tensor is and what it holds: shape, layout, values as Python and NumPy see them.
 
-In: the five slots of `TensorBase`.  Out: PyTorch's properties and conversions, the first layer of `Tensor`.
+In: the five slots of `TensorBase`.  Out: PyTorch's properties and conversions, the first layer of
+`Tensor`.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ class TensorFacts(TensorBase):
             if not n:
                 raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
             raise IndexError(
-                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got "
+                f"{dim})"
             )
         return self._desc.shape[dim]
 
@@ -104,7 +106,10 @@ class TensorFacts(TensorBase):
         root = raw
         while isinstance(root.base, np.ndarray):
             root = root.base
-        return int((raw.__array_interface__["data"][0] - root.__array_interface__["data"][0]) // raw.itemsize)
+        return int(
+            (raw.__array_interface__["data"][0] - root.__array_interface__["data"][0])
+            // raw.itemsize
+        )
 
     def data_ptr(self) -> int:
         """The address of the first element; 0 of an empty tensor."""
@@ -141,9 +146,7 @@ class TensorFacts(TensorBase):
         """The value of a tensor with one element, as a Python number."""
         raw = self._array
         if raw.size != 1:
-            raise RuntimeError(
-                f"a Tensor with {raw.size} elements cannot be converted to Scalar"
-            )
+            raise RuntimeError(f"a Tensor with {raw.size} elements cannot be converted to Scalar")
         value = raw.item()
         return float(value) if self._desc.dtype is dtypes.bfloat16 else value
 
@@ -160,7 +163,8 @@ class TensorFacts(TensorBase):
         """
         if self._edge is not None and not force:
             raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
+                "instead."
             )
         return self._memory()
 

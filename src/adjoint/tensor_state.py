@@ -1,7 +1,7 @@
 """A tensor's place on the tape: gradients, graph, views, versions, hooks, copies.
 
-In: the edge, counter and side record of `TensorBase`.  Out: PyTorch's autograd properties and methods, the second
-layer of `Tensor`.
+In: the edge, counter and side record of `TensorBase`.  Out: PyTorch's autograd properties and
+methods, the second layer of `Tensor`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from adjoint.tensor_facts import TensorFacts
 __all__ = ["TensorState"]
 
 _DETACH_FIRST = (
-    " If you want to use a computed variable in a subgraph that doesn't require differentiation use "
+    " If you want to use a computed variable in a subgraph that doesn't require differentiation "
+    "use "
     "var_no_grad = var.detach()."
 )
 
@@ -64,13 +65,12 @@ class TensorState(TensorFacts):
         if requires_grad:
             if edge is None:
                 if self._desc.dtype.category < dtypes.FLOATING:
-                    raise RuntimeError(
-                        "only Tensors of floating point dtype can require gradients"
-                    )
+                    raise RuntimeError("only Tensors of floating point dtype can require gradients")
                 side = self._side
                 if side is not None and side.inference:
                     raise RuntimeError(
-                        "Setting requires_grad=True on inference tensor outside InferenceMode is not "
+                        "Setting requires_grad=True on inference tensor outside InferenceMode is "
+                        "not "
                         "allowed."
                     )
                 if side is not None and side.accumulator is not None:
@@ -113,10 +113,13 @@ class TensorState(TensorFacts):
         side = self._side
         if edge is not None and (side is None or not side.retain):
             warnings.warn(
-                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad "
-                "attribute won't be populated during autograd.backward(). If you indeed want the .grad "
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
+                ".grad "
+                "attribute won't be populated during autograd.backward(). If you indeed want the "
+                ".grad "
                 "field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf "
-                "Tensor. If you access the non-leaf Tensor by mistake, make sure you access the leaf "
+                "Tensor. If you access the non-leaf Tensor by mistake, make sure you access the "
+                "leaf "
                 "Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more informations.",
                 UserWarning,
                 stacklevel=2,
@@ -193,9 +196,11 @@ class TensorState(TensorFacts):
         if self._is_view():
             raise RuntimeError(
                 "Can't detach views in-place. Use detach() instead. If you are using "
-                "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set as True, "
+                "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set as "
+                "True, "
                 "gradients are views of DDP buckets, and hence detach_() cannot be called on these "
-                "gradients. To fix this error, please refer to the Optimizer.zero_grad() function in "
+                "gradients. To fix this error, please refer to the Optimizer.zero_grad() function "
+                "in "
                 "torch/optim/optimizer.py as a solution."
             )
         self._edge = None
@@ -214,7 +219,8 @@ class TensorState(TensorFacts):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         if self._edge is not None and value._desc.dtype.category < dtypes.FLOATING:
             raise RuntimeError(
-                "data set to a tensor that requires gradients must be floating point or complex dtype"
+                "data set to a tensor that requires gradients must be floating point or complex "
+                "dtype"
             )
         self._array = value._memory()
         self._desc = value._desc
@@ -230,10 +236,10 @@ class TensorState(TensorFacts):
     ) -> None:
         """Accumulate the gradient of this tensor into the ``.grad`` of the leaves that led to it.
 
-        ``gradient``: the weight of each element (not needed for one element); ``retain_graph``: keep what
-        the graph saved, for another backward; ``create_graph``: record the backward itself; ``inputs``: only
-        these leaves. Raises: RuntimeError if there is no graph, it was freed, or ``gradient`` is missing or
-        of another shape.
+        ``gradient``: the weight of each element (not needed for one element); ``retain_graph``:
+        keep what the graph saved, for another backward; ``create_graph``: record the backward
+        itself; ``inputs``: only these leaves. Raises: RuntimeError if there is no graph, it was
+        freed, or ``gradient`` is missing or of another shape.
         """
         backward_.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
@@ -243,19 +249,17 @@ class TensorState(TensorFacts):
         Returns: a handle whose ``remove()`` takes the hook off.
         """
         if self._edge is None:
-            raise RuntimeError(
-                "cannot register a hook on a tensor that doesn't require gradient"
-            )
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         return backward_.add_tensor_hook(self._edge, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Any) -> Any:
         """Call ``hook(tensor)`` after the gradient of this leaf was accumulated."""
         if self._edge is None:
-            raise RuntimeError(
-                "cannot register a hook on a tensor that doesn't require gradient"
-            )
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         if not self._edge.leaf:
-            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+            raise RuntimeError(
+                "post accumulate grad hooks cannot be registered on non-leaf tensors"
+            )
         return backward_.add_accumulated_hook(self._edge, hook)
 
     # ---- copies -------------------------------------------------------------------------------
@@ -263,7 +267,7 @@ class TensorState(TensorFacts):
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         found = memo.get(id(self))
         if found is not None:
-            return found  # type: ignore[no-any-return]
+            return found
         return _deepcopy(self, memo)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -274,20 +278,25 @@ class TensorState(TensorFacts):
 def _check_grad(t: Any, value: Any) -> None:
     if not isinstance(value, TensorBase):
         raise TypeError(
-            f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+            "assigned grad expected to be a Tensor or None but got grad of type "
+            f"{type(value).__name__}"
         )
     if value is t:
         raise RuntimeError("can't assign Variable as its own grad")
     if value._desc.dtype is not t._desc.dtype:
         raise RuntimeError(
-            f"attempting to assign a gradient with dtype '{_cpp(value)}' to a tensor with grad_dtype "
-            f"'{errors.scalar_name(t._desc.dtype)}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's "
-            "dtype). You can set the tensor's grad_dtype attribute with a specific dtype, or None to "
+            f"attempting to assign a gradient with dtype '{_cpp(value)}' to a tensor with "
+            "grad_dtype "
+            f"'{errors.scalar_name(t._desc.dtype)}'. The gradient must match the tensor's "
+            "grad_dtype (defaults to the tensor's "
+            "dtype). You can set the tensor's grad_dtype attribute with a specific dtype, or None "
+            "to "
             "allow any dtype."
         )
     if value._desc.shape != t._desc.shape:
         raise RuntimeError(
-            f"attempting to assign a gradient of size '{list(value._desc.shape)}' to a tensor of size "
+            f"attempting to assign a gradient of size '{list(value._desc.shape)}' to a tensor of "
+            "size "
             f"'{list(t.shape)}'. Please ensure that the gradient and the tensor are the same size"
         )
 
@@ -309,8 +318,10 @@ def _rebuild(array: Any, requires_grad: bool, cls: Any, attributes: dict[str, An
 def _deepcopy(t: Any, memo: dict[int, Any]) -> Any:
     if not t.is_leaf:
         raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at "
-            "the moment.  If you were attempting to deepcopy a module, this may be because of a torch.nn."
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+            "protocol at "
+            "the moment.  If you were attempting to deepcopy a module, this may be because of a "
+            "torch.nn."
             "utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001"
         )
     raw = t._array

@@ -226,7 +226,7 @@ def p_hessian_vectorized(torch: Any) -> list[Any]:
             x,
             vectorize=True,
             outer_jacobian_strategy="forward-mode",
-        ),
+        ).detach(),
     ]
 
 

@@ -119,6 +119,8 @@ def test_stretches_when_nothing_else_helps():
     shown = collapse(diagram, 20)
     assert len(shown.vertices) <= 20
     assert lines_of(shown) == lines_of(diagram)
+    groups = [v.title for v in shown.vertices if v.kind == "group"]
+    assert groups == ["20 × (Mm, Add)"] * 10  # whole repetitions, not pieces of them
 
 
 def test_many_leaves_become_one_vertex():

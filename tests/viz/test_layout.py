@@ -89,6 +89,13 @@ def test_parallel_lines_have_ends_of_their_own():
     assert abs(first[-1][0] - second[-1][0]) > 10
 
 
+def test_parts_that_are_not_joined_stand_side_by_side():
+    layout = lay_out([(40.0, 30.0)] * 4, [(0, 2), (1, 3)])
+    (x0, y0), (x1, y1), (x2, _), (x3, _) = layout.centres
+    assert x0 == x2 and x1 == x3 and y0 == y1
+    assert 40 < abs(x0 - x1) < 80
+
+
 def test_nothing_and_a_single_box():
     assert lay_out([], []).lines == []
     assert lay_out([(50.0, 30.0)], []).centres == [(25.0, 15.0)]

@@ -1,6 +1,7 @@
 """Devices and sizes: small value types that a tensor reports.
 
-In: PyTorch's spellings ("cpu", "cpu:0", device objects).  Out: `device` and `Size` objects that print as PyTorch's.
+In: PyTorch's spellings ("cpu", "cpu:0", device objects).  Out: `device` and `Size` objects that
+print as PyTorch's.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _TYPES = (
 )
 
 
-class device:  # noqa: N801 - PyTorch's name
+class device:
     """Where a tensor's elements live, for example ``device("cpu")``.
 
     >>> device("cpu"), device("cpu", 0).index
@@ -30,24 +31,28 @@ class device:  # noqa: N801 - PyTorch's name
     index: int | None
 
     def __init__(self, type: str | device | int, index: int | None = None) -> None:
+        name: str
         if isinstance(type, device):
-            type, index = type.type, type.index
+            name, index = type.type, type.index
         elif isinstance(type, int):
-            type, index = "cuda", type
+            name, index = "cuda", type
         elif ":" in type:
             if index is not None:
                 raise RuntimeError(
-                    f"type (string) must not include an index because index was passed explicitly: {type}"
+                    "type (string) must not include an index because index was passed explicitly: "
+                    f"{type}"
                 )
-            type, _, number = type.partition(":")
+            name, _, number = type.partition(":")
             if not number.isdigit():
-                raise RuntimeError(f"Invalid device string: '{type}:{number}'")
+                raise RuntimeError(f"Invalid device string: '{type}'")
             index = int(number)
-        if type not in _TYPES:
+        else:
+            name = type
+        if name not in _TYPES:
             raise RuntimeError(
-                f"Expected one of {', '.join(_TYPES)} device type at start of device string: {type}"
+                f"Expected one of {', '.join(_TYPES)} device type at start of device string: {name}"
             )
-        object.__setattr__(self, "type", type)
+        object.__setattr__(self, "type", name)
         object.__setattr__(self, "index", index)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -105,8 +110,7 @@ class Size(tuple[int, ...]):
         for i, n in enumerate(items):
             if type(n) is not int and not hasattr(n, "__index__"):
                 raise TypeError(
-                    "torch.Size() takes an iterable of 'int' "
-                    f"(item {i} is '{type(n).__name__}')"
+                    f"torch.Size() takes an iterable of 'int' (item {i} is '{type(n).__name__}')"
                 )
         return super().__new__(cls, [n.__index__() for n in items])
 
@@ -119,7 +123,7 @@ class Size(tuple[int, ...]):
 
     __str__ = __repr__
 
-    def __add__(self, other: Any) -> Size:  # type: ignore[override]
+    def __add__(self, other: Any) -> Size:
         if not isinstance(other, tuple):
             raise TypeError(
                 f'can only concatenate tuple (not "{type(other).__name__}") to torch.Size'

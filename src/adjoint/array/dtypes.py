@@ -1,8 +1,9 @@
 """Data types: PyTorch's names and promotion rules over NumPy's dtypes.
 
-In: names, NumPy dtypes, Python numbers.  Out: interned `dtype` objects, and the dtype in which several
-operands are to be combined.  The promotion rules are PyTorch's (an operand of lower rank - a Python
-number, then a 0-d tensor - changes the result only when its *category* is higher), not NumPy's.
+In: names, NumPy dtypes, Python numbers.  Out: interned `dtype` objects, and the dtype in which
+several operands are to be combined.  The promotion rules are PyTorch's (an operand of lower rank -
+a Python number, then a 0-d tensor - changes the result only when its *category* is higher), not
+NumPy's.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["dtype", "finfo", "from_numpy_dtype", "iinfo", "promote_types", "resu
 BOOL, INTEGRAL, FLOATING, COMPLEX = range(4)
 
 
-class dtype:  # noqa: N801 - PyTorch's name
+class dtype:
     """The type of a tensor's elements; one object per type, compared by identity."""
 
     __slots__ = ("alias", "category", "is_signed", "itemsize", "name", "numpy", "rank")
@@ -125,8 +126,10 @@ def from_numpy_dtype(numpy_dtype: np.dtype[Any]) -> dtype:
                 "Conversion between byte orders is currently not supported."
             )
         raise TypeError(
-            f"can't convert np.ndarray of type numpy.{numpy_dtype.type.__name__}. The only supported "
-            "types are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, "
+            f"can't convert np.ndarray of type numpy.{numpy_dtype.type.__name__}. The only "
+            "supported "
+            "types are: float64, float32, float16, complex64, complex128, int64, int32, int16, "
+            "int8, "
             "uint8, and bool."
         )
     return found
@@ -230,20 +233,24 @@ def _outrank(high: dtype | None, low: dtype | None) -> dtype:
 # ---- limits --------------------------------------------------------------------------------------
 
 
-class finfo:  # noqa: N801 - PyTorch's name
-    """Limits of a floating-point dtype: ``bits, eps, max, min, tiny, smallest_normal, resolution``."""
+class finfo:
+    """Limits of a floating-point dtype: ``bits, eps, max, min, tiny, smallest_normal,
+    resolution``.
+    """
 
     def __init__(self, type: dtype | None = None) -> None:
         kind = type or get_default_dtype()
         if not isinstance(kind, dtype) or kind.category < FLOATING:
             raise TypeError(
-                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{kind!r}'"
+                "torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
+                f"'{kind!r}'"
             )
         kind = kind.to_real()
         if kind is bfloat16:
             import ml_dtypes  # noqa: PLC0415 - optional, on first use
 
-            info: Any = ml_dtypes.finfo(kind.numpy)
+            make: Any = ml_dtypes.finfo
+            info: Any = make(kind.numpy)
         else:
             info = np.finfo(kind.numpy)
         self.dtype = kind.name
@@ -262,13 +269,14 @@ class finfo:  # noqa: N801 - PyTorch's name
         )
 
 
-class iinfo:  # noqa: N801 - PyTorch's name
+class iinfo:
     """Limits of an integer dtype: ``bits, min, max``."""
 
     def __init__(self, type: dtype) -> None:
         if type.category != INTEGRAL:
             raise TypeError(
-                f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type!r}'"
+                "torch.iinfo() requires an integer input type. Use torch.finfo to handle "
+                f"'{type!r}'"
             )
         info = np.iinfo(type.numpy)
         self.dtype = type.name

@@ -141,7 +141,7 @@ class FunctionCtx:
 
 
 def _source(name: str, nr: int) -> str:
-    return f", which is output {nr} of {name}"
+    return f", which is output {nr} of {name.removesuffix('Backward')}"
 
 
 def _version_of(tensor: TensorBase) -> int:

@@ -1,1 +1,3 @@
-"""Floor 1: the tape. Nodes, operators as records, the call that records and the walk that differentiates."""
+"""Floor 1: the tape. Nodes, operators as records, the call that records and the walk that
+differentiates.
+"""

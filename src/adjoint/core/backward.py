@@ -1,7 +1,7 @@
 """The public doors of the backward walk: roots checked, gradients normalised, `inputs` translated.
 
-In: output tensors and their gradients, as users pass them.  Out: gradients in ``.grad`` (`backward`), or
-returned (`grad`).  Everything is checked before the walk starts.
+In: output tensors and their gradients, as users pass them.  Out: gradients in ``.grad``
+(`backward`), or returned (`grad`).  Everything is checked before the walk starts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def add_tensor_hook(edge: Any, hook: Any) -> RemovableHandle:
     """Attach a hook to the tensor whose edge this is."""
     if edge.leaf:
         engine.watched_leaves[0] = True
-    return edge.node.add_tensor_hook(edge.nr, hook)  # type: ignore[no-any-return]
+    return edge.node.add_tensor_hook(edge.nr, hook)
 
 
 def add_accumulated_hook(edge: Any, hook: Any) -> RemovableHandle:
@@ -65,19 +65,22 @@ def _cotangent(output: Any, gradient: Any, create: bool, edge: Any) -> Any:
             raise errors.not_scalar(desc.shape)
         if desc.dtype.is_complex:
             raise RuntimeError(
-                f"grad can be implicitly created only for real scalar outputs but got {desc.dtype!r}"
+                "grad can be implicitly created only for real scalar outputs but got "
+                f"{desc.dtype!r}"
             )
         raw = desc.type.xp.ones_like(output._array)
         return make_tensor(raw) if create else raw
     if gradient._desc.shape != desc.shape:
         raise RuntimeError(
-            f"Mismatch in shape: grad_output[0] has a shape of torch.Size({list(gradient._desc.shape)}) "
+            "Mismatch in shape: grad_output[0] has a shape of "
+            f"torch.Size({list(gradient._desc.shape)}) "
             f"and output[0] has a shape of torch.Size({list(desc.shape)})."
         )
     if gradient._desc.dtype.is_complex != desc.dtype.is_complex:
         raise RuntimeError(
             "For complex Tensors, both grad_output and output are required to have the same dtype. "
-            f"Mismatch in dtype: grad_output[0] has a dtype of {gradient._desc.dtype!r} and output[0] "
+            f"Mismatch in dtype: grad_output[0] has a dtype of {gradient._desc.dtype!r} and "
+            "output[0] "
             f"has a dtype of {desc.dtype!r}."
         )
     if create:
@@ -114,8 +117,7 @@ def _keep_graph(retain_graph: Any, create_graph: bool) -> bool:
         return create_graph
     if not isinstance(retain_graph, int):
         raise TypeError(
-            "run_backward(): argument 'keep_graph' must be bool, not "
-            f"{type(retain_graph).__name__}"
+            f"run_backward(): argument 'keep_graph' must be bool, not {type(retain_graph).__name__}"
         )
     return bool(retain_graph)
 
@@ -142,11 +144,12 @@ def backward(
         engine.run_backward(roots, keep=keep, create=create_graph)
         return
     wanted = _as_tuple(inputs)
+    t: Any
     for t in wanted:
         if not isinstance(t, TensorBase) and not _is_gradient_edge(t):
             raise _not_an_input(t)
         if isinstance(t, TensorBase) and (t._edge is None or not t._edge.leaf):
-            t.retain_grad()  # type: ignore[attr-defined]
+            t.retain_grad()
     keys = [_input_key(t, i) for i, t in enumerate(wanted)]
     engine.run_backward(roots, keep=keep, create=create_graph, inputs=keys)
 
@@ -184,8 +187,8 @@ def grad(
     """Return the gradients of ``outputs`` with respect to ``inputs``; ``.grad`` is left alone.
 
     ``grad_outputs``: the weight of each element of each output (None: 1 for a single element);
-    ``retain_graph``, ``create_graph``: as in `Tensor.backward`; ``allow_unused``: None in the result where an
-    input was not used; ``materialize_grads``: zeros there instead.
+    ``retain_graph``, ``create_graph``: as in `Tensor.backward`; ``allow_unused``: None in the
+    result where an input was not used; ``materialize_grads``: zeros there instead.
     Returns: a tuple, one gradient per input.
     Raises: RuntimeError if an input was not used (unless allowed) or does not require grad.
     """
@@ -222,8 +225,10 @@ def grad(
             if not allow_unused:
                 raise RuntimeError(
                     f"The differentiated Tensor at index {i} appears to not have been used in the "
-                    "graph. Set allow_unused=True if this is the desired behavior. (If it should have "
-                    "been used, look for a detach(), .data, .item() or a new tensor that cuts it off.)"
+                    "graph. Set allow_unused=True if this is the desired behavior. (If it should "
+                    "have "
+                    "been used, look for a detach(), .data, .item() or a new tensor that cuts it "
+                    "off.)"
                 )
             results.append(None)
         elif create_graph:

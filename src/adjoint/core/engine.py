@@ -1,12 +1,13 @@
 """The backward walk: one text for two worlds, raw arrays and Tensors.
 
-In: roots (edges with their cotangents).  Out: gradients accumulated at the leaves, or captured for `inputs`.
+In: roots (edges with their cotangents).  Out: gradients accumulated at the leaves, or captured for
+`inputs`.
 
 Note [Order]
     Nodes run by descending sequence number: a node is younger than all it came from, so when its
     turn comes every cotangent has arrived. A leaf's gradient is complete when the last node that
-    feeds it has run; unless someone watches (hooks on leaves), leaves are flushed together at the end,
-    so that a backward that fails leaves every ``.grad`` as it was.
+    feeds it has run; unless someone watches (hooks on leaves), leaves are flushed together at the
+    end, so that a backward that fails leaves every ``.grad`` as it was.
 """
 
 from __future__ import annotations
@@ -112,7 +113,8 @@ class Walk:
             hooked = self.tensor_hooks(node, hooks, g)
         executed = self.needed is None or node.seq in self.needed
         if self.captures:
-            # PyTorch runs the tensor hooks before the capture only if the node itself is not to run.
+            # PyTorch runs the tensor hooks before the capture only if the node itself is not to
+            # run.
             seen = g if executed else hooked
             for nr in range(len(node.desc)) if several else (0,):
                 for index in self.captures.get((node, nr), ()):
@@ -279,7 +281,8 @@ def check_hook_tuple(result: Any, before: tuple[Any, ...], hook: Any) -> tuple[A
         raise TypeError(f"expected tuple, but hook returned '{type(result).__name__}'")
     if len(result) != len(before):
         raise RuntimeError(
-            f"hook '{name}' has returned an incorrect number of values (got {len(result)}, but expected "
+            f"hook '{name}' has returned an incorrect number of values (got {len(result)}, but "
+            "expected "
             f"{len(before)})"
         )
     for new, old in zip(result, before):
@@ -294,10 +297,14 @@ def _explain(node: Node) -> None:
     """Tell, in anomaly mode, which forward line made the node that failed."""
     trace = "".join(node.metadata.get("traceback_", ()))
     if trace:
-        text = f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n{trace}"
+        text = (
+            f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n"
+            f"{trace}"
+        )
     else:
         text = (
-            f"Error detected in {node.name()}. No forward pass information available. Enable detect "
+            f"Error detected in {node.name()}. No forward pass information available. Enable "
+            "detect "
             "anomaly during forward pass for more information."
         )
     warnings.warn(text, UserWarning, stacklevel=2)
@@ -335,8 +342,8 @@ def run_backward(
 ) -> dict[int, Any]:
     """Walk back from ``roots``; return the captured cotangents by index of ``inputs``.
 
-    ``roots``: (edge, cotangent) pairs, raw arrays or (with ``create``) Tensors; ``inputs``: (node, output
-    number) pairs to capture, or None; ``accumulate``: whether leaves add to their ``.grad``.
+    ``roots``: (edge, cotangent) pairs, raw arrays or (with ``create``) Tensors; ``inputs``: (node,
+    output number) pairs to capture, or None; ``accumulate``: whether leaves add to their ``.grad``.
     """
     before = get_mode()
     set_mode(before | modes.GRAD if create else before & ~modes.GRAD)
@@ -367,7 +374,9 @@ def run_backward(
 
 
 def _prepare(walk: Walk, roots: list[Any], inputs: list[tuple[Any, int]] | None) -> None:
-    """Look at the reachable graph: which nodes lead to ``inputs``, how many edges enter each leaf."""
+    """Look at the reachable graph: which nodes lead to ``inputs``, how many edges enter each
+    leaf.
+    """
     nodes: dict[int, Node] = {}
     counts: dict[AccumulateGrad, int] = {}
     todo = [e.node for e in roots if not e.leaf]
@@ -394,7 +403,8 @@ def _prepare(walk: Walk, roots: list[Any], inputs: list[tuple[Any, int]] | None)
     for index, (node, nr) in enumerate(inputs):
         walk.captures.setdefault((node, nr), []).append(index)
         wanted.add(node)
-    # `backward(inputs=[...])` also runs the nodes that made these tensors, though nothing beyond them
+    # `backward(inputs=[...])` also runs the nodes that made these tensors, though nothing beyond
+    # them
     needed = {n.seq for n in wanted if not n.leaf} if walk.accumulate else set()
     for seq in sorted(nodes):
         for edge in nodes[seq].edges:

@@ -1,7 +1,8 @@
 """What happens to a cotangent at an edge: fitted on the way, accumulated at a leaf.
 
-In: raw arrays or Tensors, and the descriptor of the tensor whose edge it is.  Out: the same, summed over
-broadcast axes and cast; ``.grad`` of leaves.  Broadcasting and promotion are undone here; no rule mentions them.
+In: raw arrays or Tensors, and the descriptor of the tensor whose edge it is.  Out: the same,
+summed over broadcast axes and cast; ``.grad`` of leaves.  Broadcasting and promotion are undone
+here; no rule mentions them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def fit(g: Any, desc: Descriptor, node: Node, raw: bool) -> Any:
     """
     if raw:
         if g.shape != desc.shape:
-            g = _sum_to(numpy_ if isinstance(g, np.ndarray | np.generic) else g.array_library, g, desc, node)
+            g = _sum_to(
+                numpy_ if isinstance(g, np.ndarray | np.generic) else g.array_library, g, desc, node
+            )
         if g.dtype is not desc.numpy and g.dtype != desc.numpy:
             g = desc.type.xp.astype(g, desc.numpy)
         return g
@@ -51,7 +54,8 @@ def _sum_to(xp: Any, g: Any, desc: Descriptor, node: Node) -> Any:
     if lead < 0 or any(n != m and n != 1 for n, m in zip(shape, given[lead:])):
         raise RuntimeError(
             f"Function {node.name()} returned an invalid gradient at index "
-            f"{_edge_index(node, desc)} - got {list(given)} but expected shape compatible with {list(shape)}"
+            f"{_edge_index(node, desc)} - got {list(given)} but expected shape compatible with "
+            f"{list(shape)}"
         )
     kept = tuple(lead + i for i, n in enumerate(shape) if n == 1 and given[lead + i] != 1)
     if lead:
@@ -71,13 +75,15 @@ def _check_shape(shape: tuple[int, ...], given: tuple[int, ...]) -> None:
     for i, (n, m) in enumerate(zip(shape, given)):
         if n != m:
             raise RuntimeError(
-                f"The size of tensor a ({n}) must match the size of tensor b ({m}) at non-singleton "
+                f"The size of tensor a ({n}) must match the size of tensor b ({m}) at "
+                "non-singleton "
                 f"dimension {i} (the leaf's .data or .grad got another shape after the forward)"
             )
 
 
 def own(g: Any, leaf: AccumulateGrad, references: int) -> Any:
-    """``g`` itself where nobody else can see it and it lies in memory as the leaf does, else a copy.
+    """``g`` itself where nobody else can see it and it lies in memory as the leaf does, else a
+    copy.
 
     ``references``: how many references to ``g`` the callers hold, this call's argument included.
     """
@@ -104,7 +110,9 @@ def own(g: Any, leaf: AccumulateGrad, references: int) -> Any:
 
 
 def accumulate(leaf: AccumulateGrad, g: Any, raw: bool) -> None:
-    """Add ``g`` to the leaf's gradient: in place on raw arrays, as a new tensor under create_graph."""
+    """Add ``g`` to the leaf's gradient: in place on raw arrays, as a new tensor under
+    create_graph.
+    """
     old = leaf.grad
     if not raw:
         if old is not None:

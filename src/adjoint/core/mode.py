@@ -1,8 +1,8 @@
 """The modes that change what an operator call does, all in one context variable.
 
-In: set by the context managers of `autograd/grad_mode.py`, `autograd/graph.py` and others.  Out: one
-integer. 1 (plain recording) and 0 (plain, not recording) allow the straight path of an operator; any
-other bit sends every call through the general path, which looks at each of them.
+In: set by the context managers of `autograd/grad_mode.py`, `autograd/graph.py` and others.  Out:
+one integer. 1 (plain recording) and 0 (plain, not recording) allow the straight path of an
+operator; any other bit sends every call through the general path, which looks at each of them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Operators as records: one declaration gives the forward, the rules, and what follows from the family.
+"""Operators as records: one declaration gives the forward, the rules, and what follows from the
+family.
 
-In: a forward ``f(xp, operands..., *, parameters...)`` in NumPy's words and its rules.  Out: an `Op`, listed in
-`OPERATORS`, and the function that calls it (core/call.py).
+In: a forward ``f(xp, operands..., *, parameters...)`` in NumPy's words and its rules.  Out: an
+`Op`, listed in `OPERATORS`, and the function that calls it (core/call.py).
 
 A rule is ``rule(xp, g, names...)``; the names say what it needs, and thereby what the tape saves:
 an operand (its value), ``<operand>_shape``, ``out``, ``needs`` (which operands want a gradient), a
@@ -44,6 +45,8 @@ class Rule:
 
 class Op:
     """All that the library knows of one primitive operator."""
+
+    call: Callable[..., Any]  # the function that users call, set by core/call.py
 
     def __init__(
         self,

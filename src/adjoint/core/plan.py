@@ -1,16 +1,20 @@
-"""Plans: how a node of an operator, given which operands want a gradient, saves values and applies rules.
+"""Plans: how a node of an operator, given which operands want a gradient, saves values and applies
+rules.
 
-In: an `Op` and the tuple ``needs``.  Out: a `Plan`: the names to save, and two functions that turn a
-cotangent into the operands' cotangents - `pull` on raw arrays, `pull_tensors` on Tensors (for create_graph).
+In: an `Op` and the tuple ``needs``.  Out: a `Plan`: the names to save, and two functions that turn
+a cotangent into the operands' cotangents - `pull` on raw arrays, `pull_tensors` on Tensors (for
+create_graph).
 
 Note [Exact plans]
-    The straight path of core/call.py records nodes whose operands, result and cotangents all have the
-    same dtype (and, if `fitting`, shape). Their plan skips casting, and the engine skips fitting.
+    The straight path of core/call.py records nodes whose operands, result and cotangents all have
+    the same dtype (and, if `fitting`, shape). Their plan skips casting, and the engine skips
+    fitting.
 
 Note [Complex]
-    Rules are written for real numbers. PyTorch's gradient of a complex function is the conjugate of the
-    derivative times the cotangent; for a holomorphic operator that is conj(rule(conj(g))), so that no
-    rule mentions conj. Operators that are not holomorphic say so and give their rule in full.
+    Rules are written for real numbers. PyTorch's gradient of a complex function is the conjugate
+    of the derivative times the cotangent; for a holomorphic operator that is conj(rule(conj(g))),
+    so that no rule mentions conj. Operators that are not holomorphic say so and give their rule in
+    full.
 """
 
 from __future__ import annotations
@@ -47,10 +51,24 @@ def tensor_world() -> Any:
 
 
 class Plan:
-    """What a node of ``op`` saves and how it pulls a cotangent back, for one set of wanted operands."""
+    """What a node of ``op`` saves and how it pulls a cotangent back, for one set of wanted
+    operands.
+    """
 
     __slots__ = (
-        *("bare", "exact", "fitting", "frees", "getters", "indices", "kinds", "names", "needs", "op", "pick"),
+        *(
+            "bare",
+            "exact",
+            "fitting",
+            "frees",
+            "getters",
+            "indices",
+            "kinds",
+            "names",
+            "needs",
+            "op",
+            "pick",
+        ),
         *("positions", "pull", "rules"),
     )
 
@@ -61,7 +79,8 @@ class Plan:
         self.needs = needs
         self.exact = exact
         self.fitting = fitting
-        rules = [op.rules[0]] if op.joint else [r for r, n in zip(op.rules, needs) if n]
+        given = op.rules[:1] if op.joint else [r for r, n in zip(op.rules, needs) if n]
+        rules = [r for r in given if r is not None]
         self.positions = (0,) if op.joint else tuple(i for i, n in enumerate(needs) if n)
         names: list[str] = []
         for rule in rules:
@@ -98,7 +117,9 @@ class Plan:
         """As `collect`, for operands that are all Tensors: the straight path's way."""
         return tuple([get(operands, out, params) for get in self.getters])
 
-    def collect(self, operands: Any, shapes: Any, out: Any, params: dict[str, Any]) -> tuple[Any, ...]:
+    def collect(
+        self, operands: Any, shapes: Any, out: Any, params: dict[str, Any]
+    ) -> tuple[Any, ...]:
         """The values of ``names`` for one call, in their order."""
         op = self.op
         values: list[Any] = []
@@ -120,7 +141,9 @@ class Plan:
     # ---- unpacking ---------------------------------------------------------------------------
 
     def saved_value(self, node: Node, i: int) -> Any:
-        """The i-th saved value as users see it: operands and outputs as Tensors, the version checked."""
+        """The i-th saved value as users see it: operands and outputs as Tensors, the version
+        checked.
+        """
         value = node.saved[i]
         if type(value) is PackedValue:
             return value.unpack(node, self.names[i])
@@ -258,7 +281,9 @@ _PICKERS: dict[tuple[int, ...], Callable[[Any, Any, Any], tuple[Any, ...]]] = {
 
 
 def _picker(plan: Plan) -> Any:
-    """How the straight path of a unary or binary operator picks the values to save (None: nothing)."""
+    """How the straight path of a unary or binary operator picks the values to save (None:
+    nothing).
+    """
     op = plan.op
     if len(op.operands) > 2 or any(k not in (OPERAND, OUT) for k in plan.kinds):
         return None

@@ -1,8 +1,9 @@
 """The general path: one call of an operator in all its circumstances.
 
-In: an `Op`, operands of any kind, parameters.  Out: Tensors, recorded when that is wanted.  Here numbers
-are converted, dtypes promoted, other array libraries chosen, views linked to their base, saved
-tensors packed, subclasses and modes respected; `core/call.py` has the straight path for the usual case.
+In: an `Op`, operands of any kind, parameters.  Out: Tensors, recorded when that is wanted.  Here
+numbers are converted, dtypes promoted, other array libraries chosen, views linked to their base,
+saved tensors packed, subclasses and modes respected; `core/call.py` has the straight path for the
+usual case.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Call ``op``; return its result (a tuple of results for an operator with several)."""
     if not get_mode() & modes.OVERRIDES_OFF:
         for operand in operands:
-            if isinstance(operand, TensorBase) and operand.__torch_function__ is not None:  # type: ignore[attr-defined]
+            if isinstance(operand, TensorBase) and operand.__torch_function__ is not None:
                 return _override(op, operands, params)
-    raw_out, raws = compute(op, operands, params)
+    raw_out, _ = compute(op, operands, params)
     if type(raw_out) is tuple:
         return _wrap_several(op, operands, params, raw_out)
     desc = describe(raw_out)
@@ -63,17 +64,18 @@ def _override(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
     types: list[type] = []
     for operand in operands:
         kind = type(operand)
-        if isinstance(operand, TensorBase) and kind.__torch_function__ is not None:  # type: ignore[attr-defined]
-            if kind not in types:
-                # a subclass is asked before its base
-                at = next((i for i, t in enumerate(types) if issubclass(kind, t)), len(types))
-                types.insert(at, kind)
+        if not isinstance(operand, TensorBase) or kind.__torch_function__ is None or kind in types:
+            continue
+        # a subclass is asked before its base
+        at = next((i for i, t in enumerate(types) if issubclass(kind, t)), len(types))
+        types.insert(at, kind)
     for kind in types:
-        result = kind.__torch_function__(op.call, tuple(types), operands, params)  # type: ignore[attr-defined]
+        result = kind.__torch_function__(op.call, tuple(types), operands, params)
         if result is not NotImplemented:
             return result
     raise TypeError(
-        f"no implementation found for 'torch.{op.name}' on types that implement __torch_function__: "
+        f"no implementation found for 'torch.{op.name}' on types that implement "
+        "__torch_function__: "
         f"{types}"
     )
 
@@ -101,7 +103,9 @@ def compute(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> tuple[
 
 def common_dtype(op: Op, operands: tuple[Any, ...]) -> dtypes.dtype:
     """The dtype in which ``op`` computes on these operands."""
-    tensors, zero_dim, numbers = [], [], []
+    tensors: list[dtypes.dtype] = []
+    zero_dim: list[dtypes.dtype] = []
+    numbers: list[Any] = []
     positions = range(len(operands)) if op.variadic else op.promoted
     for i in positions:
         operand = operands[i]
@@ -128,7 +132,9 @@ def _promote(op: Op, operands: tuple[Any, ...], raws: list[Any]) -> None:
 
 
 def number_constant(number: Any, wanted: dtypes.dtype) -> Any:
-    """A NumPy scalar of a dtype for a Python number; integers wrap around as in PyTorch's kernels."""
+    """A NumPy scalar of a dtype for a Python number; integers wrap around as in PyTorch's
+    kernels.
+    """
     kind = array_type(wanted)
     try:
         return kind.constants.get(number) or kind.constant(number)
@@ -144,7 +150,13 @@ def number_constant(number: Any, wanted: dtypes.dtype) -> Any:
         ) from None
 
 
-_C_NAMES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t"}
+_C_NAMES = {
+    "int8": "int8_t",
+    "uint8": "uint8_t",
+    "int16": "int16_t",
+    "int32": "int",
+    "int64": "int64_t",
+}
 
 
 # ---- recording -----------------------------------------------------------------------------------
@@ -175,12 +187,8 @@ def record(
         _refuse_inference(op, needs, operands)
     plan = op.plan(needs)
     node = _new(op.node_class)
-    node.edges = tuple(
-        [o._edge if n else None for o, n in zip(operands, needs)]
-    )
-    shapes = tuple(
-        o._desc.shape if isinstance(o, TensorBase) else np.shape(o) for o in operands
-    )
+    node.edges = tuple([o._edge if n else None for o, n in zip(operands, needs)])
+    shapes = tuple(o._desc.shape if isinstance(o, TensorBase) else np.shape(o) for o in operands)
     saved = plan.collect(operands, shapes, out, params)
     node.plan = plan
     node.seq = next_seq()
@@ -218,10 +226,16 @@ def _refuse_inference(op: Op, needs: tuple[bool, ...], operands: tuple[Any, ...]
     for name in names:
         i = op.position.get(name)
         operand = None if i is None else operands[i]
-        if isinstance(operand, TensorBase) and operand._side is not None and operand._side.inference:
+        if (
+            isinstance(operand, TensorBase)
+            and operand._side is not None
+            and operand._side.inference
+        ):
             raise RuntimeError(
-                "Inference tensors cannot be saved for backward. Please do not use Tensors created in "
-                "inference mode in computation tracked by autograd. To work around this, you can make "
+                "Inference tensors cannot be saved for backward. Please do not use Tensors created "
+                "in "
+                "inference mode in computation tracked by autograd. To work around this, you can "
+                "make "
                 "a clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` "
                 "instead of `torch.inference_mode()`."
             )
@@ -290,4 +304,3 @@ class _PickView:
     def forward(self, xp: Any, raw: Any, **params: Any) -> Any:
         """The one view."""
         return self.op.forward(xp, raw, **params)[self.nr]
-

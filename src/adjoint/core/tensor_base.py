@@ -1,28 +1,29 @@
 """What the tape knows of a tensor: five slots, a version counter, and rare state on the side.
 
-In: raw arrays with their descriptors.  Out: `TensorBase`, which `adjoint.tensor.Tensor` extends by the
-public names.  This module is also the one late binding of the house: the core makes instances of the
-class that `tensor.py` registers.
+In: raw arrays with their descriptors.  Out: `TensorBase`, which `adjoint.tensor.Tensor` extends by
+the public names.  This module is also the one late binding of the house: the core makes instances
+of the class that `tensor.py` registers.
 
 Note [Edges]
-    ``_edge`` says how a gradient travels on: None (no gradient wanted), a `Node` with one output, an
-    `OutEdge` (output number ``nr`` of a node with several), or the `AccumulateGrad` of a leaf, which
-    owns ``.grad``. "Requires grad" is "has an edge".
+    ``_edge`` says how a gradient travels on: None (no gradient wanted), a `Node` with one output,
+    an `OutEdge` (output number ``nr`` of a node with several), or the `AccumulateGrad` of a leaf,
+    which owns ``.grad``. "Requires grad" is "has an edge".
 
 Note [Versions]
-    Tensors that share memory share a `Counter`; None stands for a counter at 0 that nobody needed yet.
-    A node that saved its own output holds the output's array, not the tensor (that would be a cycle);
-    the tensor's counter is handed to the node when it comes into being.
+    Tensors that share memory share a `Counter`; None stands for a counter at 0 that nobody needed
+    yet. A node that saved its own output holds the output's array, not the tensor (that would be a
+    cycle); the tensor's counter is handed to the node when it comes into being.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
 
 from adjoint.array.descriptor import SCALAR, Descriptor, describe
-from adjoint.array.numpy_ import np
 
 __all__ = ["Counter", "Side", "TensorBase", "make_tensor", "register_tensor_class"]
 
@@ -53,8 +54,8 @@ class Side:
     """Rare state of a tensor. ``base`` and ``steps``: the tensor it is a view of, and how.
 
     ``made`` tells under which circumstances a view was made (see core/inplace.py);
-    ``grad``: the gradient of a tensor that is not a leaf; ``accumulator``: that of a leaf which at the
-    moment does not require grad; ``inference``: made in inference mode.
+    ``grad``: the gradient of a tensor that is not a leaf; ``accumulator``: that of a leaf which at
+    the moment does not require grad; ``inference``: made in inference mode.
     """
 
     # Defaults on the class, not in slots: a view sets four of them, most never change.
@@ -74,6 +75,9 @@ class TensorBase:
 
     __slots__ = ("__dict__", "__weakref__", "_array", "_counter", "_desc", "_edge", "_side")
 
+    # What a subclass may override (PyTorch's protocol); None: nothing.
+    __torch_function__: ClassVar[Any] = None
+
     _array: Any
     _desc: Descriptor
     _edge: Any
@@ -81,7 +85,9 @@ class TensorBase:
     _side: Side | None
 
     def _memory(self) -> Any:
-        """The tensor's array, made addressable: a scalar becomes a 0-d array (Note [Three storages])."""
+        """The tensor's array, made addressable: a scalar becomes a 0-d array (Note [Three
+        storages]).
+        """
         if self._desc.storage == SCALAR and isinstance(self._array, np.generic):
             self._array = np.array(self._array)
             self._desc = self._desc.type.zero_d
@@ -91,7 +97,9 @@ class TensorBase:
         return self._array
 
     def _version_counter(self) -> Counter:
-        """The version counter, made (and handed to the node that saved this output) on first use."""
+        """The version counter, made (and handed to the node that saved this output) on first
+        use.
+        """
         counter = self._counter
         if counter is None:
             counter = self._counter = Counter()

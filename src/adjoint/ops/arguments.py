@@ -1,6 +1,7 @@
 """Arguments at the door: dims, shapes and tensors, checked and normalised once.
 
-In: what users pass.  Out: non-negative axes, plain tuples, Tensors - or PyTorch's exception before anything is touched.
+In: what users pass.  Out: non-negative axes, plain tuples, Tensors - or PyTorch's exception before
+anything is touched.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ def canonical_dim(dim: int, ndim: int) -> int:
     limit = ndim or 1
     if not -limit <= dim < limit:
         raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})"
+            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got "
+            f"{dim})"
         )
     return dim + limit if dim < 0 else dim
 

@@ -50,8 +50,8 @@ def operator(family: str, rules: tuple[Rule, ...], **traits: Any) -> Declare:
 def elementwise(*rules: Rule, promote: bool = True, **traits: Any) -> Declare:
     """An operator that computes each element from those at the same place; one rule per operand.
 
-    Operands broadcast and are promoted to a common dtype; ``to_float=True`` computes integers in the
-    default floating-point dtype.
+    Operands broadcast and are promoted to a common dtype; ``to_float=True`` computes integers in
+    the default floating-point dtype.
     """
 
     def declare(forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -74,8 +74,8 @@ def _smooth_l1_vjp(
 
 @general(
     _smooth_l1_vjp,
-    lambda xp, g, input, target, reduction, beta: (
-        _smooth_l1_vjp(xp, g, target, input, reduction, beta)
+    lambda xp, g, input, target, reduction, beta: _smooth_l1_vjp(
+        xp, g, target, input, reduction, beta
     ),
     promoted=("input", "target"),
 )
@@ -94,8 +94,8 @@ def _huber_vjp(
 
 @general(
     _huber_vjp,
-    lambda xp, g, input, target, reduction, delta: (
-        _huber_vjp(xp, g, target, input, reduction, delta)
+    lambda xp, g, input, target, reduction, delta: _huber_vjp(
+        xp, g, target, input, reduction, delta
     ),
     promoted=("input", "target"),
 )
@@ -405,9 +405,7 @@ def binary_cross_entropy_with_logits(
         raise ValueError(
             f"Target size ({target.size()}) must be the same as input size ({input.size()})"
         )
-    return _binary_cross_entropy_with_logits(
-        input, target, weight, pos_weight, reduction=reduction
-    )
+    return _binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction=reduction)
 
 
 def kl_div(

@@ -1,4 +1,6 @@
-"""Products of vectors and matrices.  In: Tensors of one dtype.  Out: their product, recorded as PyTorch records it."""
+"""Products of vectors and matrices.  In: Tensors of one dtype.  Out: their product, recorded as
+PyTorch records it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ def _mT(xp: Any, x: Array) -> Array:
     return xp.swapaxes(x, -1, -2)
 
 
-# The second cotangent is written (g^T a)^T: its transpose, which `weight.t()` asks for, is contiguous.
+# The second cotangent is written (g^T a)^T: its transpose, which `weight.t()` asks for, is
+# contiguous.
 @bilinear(
     lambda xp, g, mat2: xp.matmul(g, _mT(xp, mat2)),
     lambda xp, g, input: _mT(xp, xp.matmul(_mT(xp, g), input)),
@@ -101,7 +104,8 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
         raise RuntimeError("mat2 must be a matrix")
     if a[1] != b[0]:
         raise RuntimeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({_shape_text(input)} and {_shape_text(mat2)})"
+            f"mat1 and mat2 shapes cannot be multiplied ({_shape_text(input)} and "
+            f"{_shape_text(mat2)})"
         )
     if input._desc.dtype is not mat2._desc.dtype:
         _same_dtype(input, mat2, "m1 and m2")
@@ -111,9 +115,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Return the product of a matrix (n, m) with a vector (m)."""
     if input.ndim != 2 or vec.ndim != 1:
-        raise RuntimeError(
-            f"vector + matrix @ vector expected, got {1}, {input.ndim}, {vec.ndim}"
-        )
+        raise RuntimeError(f"vector + matrix @ vector expected, got {1}, {input.ndim}, {vec.ndim}")
     if input.shape[1] != vec.shape[0]:
         raise RuntimeError(
             f"size mismatch, got input ({input.shape[0]}), mat ({_shape_text(input)}), vec "
@@ -129,9 +131,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     Raises: RuntimeError if an operand is no vector, lengths or dtypes differ.
     """
     if input.ndim != 1 or tensor.ndim != 1:
-        raise RuntimeError(
-            f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors"
-        )
+        raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
     if input.dtype is not tensor.dtype:
         raise RuntimeError(
             "dot : expected both vectors to have same dtype, but found "
@@ -139,8 +139,10 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
         )
     if input.shape != tensor.shape:
         raise RuntimeError(
-            f"inconsistent tensor size, expected tensor [{input.numel()}] and src [{tensor.numel()}] to "
-            f"have the same number of elements, but got {input.numel()} and {tensor.numel()} elements "
+            f"inconsistent tensor size, expected tensor [{input.numel()}] and src "
+            f"[{tensor.numel()}] to "
+            f"have the same number of elements, but got {input.numel()} and {tensor.numel()} "
+            "elements "
             "respectively"
         )
     return _dot(input, tensor)
@@ -165,7 +167,8 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Return the matrix product; vectors count as rows or columns, stacks of matrices broadcast.
 
-    Shape: (m) x (m) -> (); (n, m) x (m) -> (n); (m) x (m, p) -> (p); (..., n, m) x (..., m, p) -> (..., n, p).
+    Shape: (m) x (m) -> (); (n, m) x (m) -> (n); (m) x (m, p) -> (p); (..., n, m) x (..., m, p) ->
+    (..., n, p).
     Raises: RuntimeError for 0-d operands, sizes that do not fit, or different dtypes.
     """
     if not isinstance(other, TensorBase):
@@ -199,7 +202,8 @@ def _matmul_stacks(input: Tensor, other: Tensor, n: int, m: int) -> Tensor:
     b = unsqueeze(other, -1) if m == 1 else other
     if a.shape[-1] != b.shape[-2]:
         raise RuntimeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({_shape_text(input)} and {_shape_text(other)})"
+            f"mat1 and mat2 shapes cannot be multiplied ({_shape_text(input)} and "
+            f"{_shape_text(other)})"
         )
     lead = _broadcast_shape(a.shape[:-2], b.shape[:-2])
     count = math.prod(lead)
@@ -217,7 +221,8 @@ def _broadcast_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     for i, (x, y) in enumerate(zip(pa, pb)):
         if x != y and 1 not in (x, y):
             raise RuntimeError(
-                f"The size of tensor a ({x}) must match the size of tensor b ({y}) at non-singleton "
+                f"The size of tensor a ({x}) must match the size of tensor b ({y}) at "
+                "non-singleton "
                 f"dimension {i}"
             )
         result.append(y if x == 1 else x)
@@ -229,10 +234,11 @@ def addmm(
 ) -> Tensor:
     """Return ``beta * input + alpha * (mat1 @ mat2)``."""
     if mat1.ndim != 2 or mat2.ndim != 2:
-        raise RuntimeError("mat1 must be a matrix, got " f"{mat1.ndim}-D tensor")
+        raise RuntimeError(f"mat1 must be a matrix, got {mat1.ndim}-D tensor")
     if mat1.shape[1] != mat2.shape[0]:
         raise RuntimeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({_shape_text(mat1)} and {_shape_text(mat2)})"
+            f"mat1 and mat2 shapes cannot be multiplied ({_shape_text(mat1)} and "
+            f"{_shape_text(mat2)})"
         )
     if mat1.dtype is not mat2.dtype:
         _same_dtype(mat1, mat2, "mat1 and mat2")

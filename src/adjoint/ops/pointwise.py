@@ -79,7 +79,8 @@ def _pow_number(xp: Any, input: Array, *, exponent: Number) -> Array:
 
 @elementwise(
     lambda xp, g, input, exponent: (
-        g * xp.where(exponent == 0, xp.zeros_like(exponent), exponent * xp.power(input, exponent - 1))
+        g
+        * xp.where(exponent == 0, xp.zeros_like(exponent), exponent * xp.power(input, exponent - 1))
     ),
     lambda xp, g, input, exponent, out: (
         g
@@ -252,7 +253,9 @@ def erf(xp: Any, input: Array) -> Array:
 def _softplus(xp: Any, input: Array, *, beta: float, threshold: float) -> Array:
     """Return ``log(1 + exp(beta * input)) / beta``, the input itself where that is the same."""
     scaled = input * beta
-    return xp.where(scaled > threshold, input, xp.log1p(xp.exp(xp.minimum(scaled, threshold))) / beta)
+    return xp.where(
+        scaled > threshold, input, xp.log1p(xp.exp(xp.minimum(scaled, threshold))) / beta
+    )
 
 
 # ---- pieces --------------------------------------------------------------------------------------
@@ -352,7 +355,8 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
         desc = input._desc  # type: ignore[union-attr]
         if isinstance(exponent, int) and exponent < 0 and desc.dtype.category < 2:
             raise RuntimeError(
-                "Integers to negative integer powers are not allowed. (Convert the base with .float().)"
+                "Integers to negative integer powers are not allowed. (Convert the base with "
+                ".float().)"
             )
         if isinstance(exponent, float) and desc.fast != REAL_NUMBERS and desc.dtype.category < 2:
             return _pow(input, exponent)

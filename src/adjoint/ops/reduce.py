@@ -1,7 +1,7 @@
 """Reductions: operators that combine the elements along dims.
 
-In: a Tensor, ``dim`` (None: all) and ``keepdim``.  Out: a Tensor without these dims.  Under each primitive in
-NumPy's words stands the public function in PyTorch's.
+In: a Tensor, ``dim`` (None: all) and ``keepdim``.  Out: a Tensor without these dims.  Under each
+primitive in NumPy's words stands the public function in PyTorch's.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ def mean(
 ) -> Tensor:
     """Return the mean of the elements along ``dim`` (all of them when ``dim`` is None).
 
-    Raises: RuntimeError for integer input without ``dtype``; IndexError if a ``dim`` is out of range.
+    Raises: RuntimeError for integer input without ``dtype``; IndexError if a ``dim`` is out of
+    range.
     """
     desc = input._desc
     if dtype is not None:
@@ -110,7 +111,9 @@ def mean(
 
 
 def _prod_vjp(xp: Any, g: Array, input: Array, axis: Axes, keepdims: bool) -> Array:
-    """g times the product of all *other* elements: from the left times from the right, exact at zeros."""
+    """g times the product of all *other* elements: from the left times from the right, exact at
+    zeros.
+    """
     g = g if keepdims else xp.expand_dims(g, axis)
     shape = tuple(input.shape)
     n = xp.size(tuple(shape[a] for a in axis))
@@ -209,9 +212,7 @@ def _amin(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
     return xp.min(input, axis=axis, keepdims=keepdims)
 
 
-def _pick_vjp(
-    xp: Any, g: Any, input_shape: Axes, out: Any, axis: int, keepdims: bool
-) -> Array:
+def _pick_vjp(xp: Any, g: Any, input_shape: Axes, out: Any, axis: int, keepdims: bool) -> Array:
     """The cotangent of the values, put back where they were taken from."""
     g, where = g[0], out[1]
     if not keepdims:
@@ -219,7 +220,9 @@ def _pick_vjp(
     return xp.scatter_add(g, input_shape, where, axis)
 
 
-def _extreme(xp: Any, input: Array, axis: int, keepdims: bool, largest: bool) -> tuple[Array, Array]:
+def _extreme(
+    xp: Any, input: Array, axis: int, keepdims: bool, largest: bool
+) -> tuple[Array, Array]:
     where = (xp.argmax if largest else xp.argmin)(input, axis, keepdims=True)
     values = xp.take_along_axis(input, where, axis)
     if keepdims:
@@ -252,7 +255,9 @@ def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
 def _argument(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     if dim is None:
         if not input.numel():
-            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+            raise IndexError(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0."
+            )
         return _argextreme(input, axis=None, keepdims=False, name=name)
     return _argextreme(input, axis=canonical_dim(dim, input.ndim), keepdims=keepdim, name=name)
 

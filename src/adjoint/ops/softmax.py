@@ -66,9 +66,7 @@ def _logsumexp(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
 # ---- PyTorch's functions -------------------------------------------------------------------------
 
 
-def _prepared(
-    name: str, input: Tensor, dim: int, dtype: dtypes.dtype | None
-) -> tuple[Tensor, int]:
+def _prepared(name: str, input: Tensor, dim: int, dtype: dtypes.dtype | None) -> tuple[Tensor, int]:
     """The input in the dtype to compute in, and the axis; errors as PyTorch's."""
     if not isinstance(input, TensorBase):
         raise TypeError(

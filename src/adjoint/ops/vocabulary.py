@@ -1,7 +1,8 @@
-"""The array contract over Tensors: what ``xp`` is in a rule whose result must itself be differentiable.
+"""The array contract over Tensors: what ``xp`` is in a rule whose result must itself be
+differentiable.
 
-In and out: Tensors.  Every name is the operator of the same meaning; arguments are NumPy's.  Registered
-with the tape as the Tensor world of the backward walk.
+In and out: Tensors.  Every name is the operator of the same meaning; arguments are NumPy's.
+Registered with the tape as the Tensor world of the backward walk.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Any
 from adjoint.array import descriptor, dtypes
 from adjoint.array import numpy_ as raw
 from adjoint.core.tensor_base import TensorBase, make_tensor
-from adjoint.ops import compare, index, inplace, join, matmul as products, pointwise, reduce, view
+from adjoint.ops import compare, index, inplace, join, pointwise, reduce, view
+from adjoint.ops import matmul as products
 from adjoint.ops.cast import to_dtype
-from adjoint.ops.families import linear
+from adjoint.ops.families import elementwise, linear
 
 Array = Any
 Shape = tuple[int, ...]
@@ -58,7 +60,9 @@ def minimum(x: Array, y: Any) -> Array:
 
 
 def accumulated(g: Array) -> Array:
-    """A first gradient under create_graph: a recorded copy, so that ``.grad`` is nobody else's tensor."""
+    """A first gradient under create_graph: a recorded copy, so that ``.grad`` is nobody else's
+    tensor.
+    """
     return inplace._copy(zeros_like(g), g)
 
 
@@ -104,7 +108,9 @@ def cumsum(x: Array, axis: int) -> Array:
 
 
 def _cumprod_vjp(xp: Any, g: Array, input: Array, axis: int) -> Array:
-    """d out[j] / d input[i] = product of input[:j+1] without i: summed over j >= i, exact at zeros."""
+    """d out[j] / d input[i] = product of input[:j+1] without i: summed over j >= i, exact at
+    zeros.
+    """
     moved = xp.swapaxes(input, axis, -1)
     n = moved.shape[-1]
     rows = xp.broadcast_to(xp.expand_dims(moved, (moved.ndim - 1,)), (*moved.shape[:-1], n, n))
@@ -118,7 +124,7 @@ def _cumprod_vjp(xp: Any, g: Array, input: Array, axis: int) -> Array:
     return xp.swapaxes(out, axis, -1)
 
 
-@pointwise.elementwise(_cumprod_vjp, node="CumprodBackward0")
+@elementwise(_cumprod_vjp, node="CumprodBackward0")
 def _cumprod(xp: Any, input: Array, *, axis: int) -> Array:
     """Return the running product along an axis."""
     return xp.cumprod(input, axis)
@@ -253,7 +259,9 @@ def matmul(a: Array, b: Array) -> Array:
 
 
 def _filled(shape: Shape, value: float, dtype: Any) -> Array:
-    kind = descriptor.array_type(dtype if isinstance(dtype, dtypes.dtype) else dtypes.from_numpy_dtype(dtype))
+    kind = descriptor.array_type(
+        dtype if isinstance(dtype, dtypes.dtype) else dtypes.from_numpy_dtype(dtype)
+    )
     return make_tensor(raw.full(shape, value, kind.numpy), None, kind.shaped(tuple(shape)))
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from adjoint.viz.diagram import Diagram, Vertex
 
@@ -38,8 +38,10 @@ def collapse(diagram: Diagram, limit: int) -> Diagram:
         if len(by_module.vertices) <= limit:
             return by_module
     count = max(1, limit // 2)
-    bounds = [len(operators) * k // count for k in range(count + 1)]
-    stretches = [operators[low:high] for low, high in pairwise(bounds) if high > low]
+    size = -(-len(operators) // count)
+    period = _period([diagram.vertices[i].title for i in operators])
+    size += -size % period
+    stretches = [operators[k : k + size] for k in range(0, len(operators), size)]
     return _leaves_joined(_grouped(diagram, stretches), count)
 
 
@@ -61,6 +63,15 @@ def _chains(diagram: Diagram, operators: list[int]) -> list[list[int]]:
         run_of[i] = [i]
         runs.append(run_of[i])
     return runs
+
+
+def _period(titles: list[str], longest: int = 200) -> int:
+    """After how many operators the computation repeats itself, mostly; 1 if it does not."""
+    for period in range(1, min(longest, len(titles) // 4) + 1):
+        same = sum(a == b for a, b in zip(titles, titles[period:]))
+        if same > 0.95 * (len(titles) - period):
+            return period
+    return 1
 
 
 def _module_labels(diagram: Diagram, operators: list[int]) -> list[list[str]]:

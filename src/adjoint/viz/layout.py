@@ -51,10 +51,47 @@ class _Mesh:
     boxes: int
 
 
-def lay_out(sizes: list[tuple[float, float]], edges: list[tuple[int, int]]) -> Layout:
-    """Return the layout of boxes of these (width, height) and edges (source, target)."""
-    if not sizes:
-        return Layout([], [], 0.0, 0.0)
+def lay_out(sizes: list[Point], edges: list[tuple[int, int]]) -> Layout:
+    """Return the layout of boxes of these (width, height) and edges (source, target).
+
+    Parts that no edge joins are laid out by themselves and stand side by side.
+    """
+    centres: list[Point] = [(0.0, 0.0)] * len(sizes)
+    lines: list[list[Point]] = [[] for _ in edges]
+    right = bottom = 0.0
+    for boxes, numbers in _parts(len(sizes), edges):
+        index = {box: k for k, box in enumerate(boxes)}
+        joined = [(index[edges[n][0]], index[edges[n][1]]) for n in numbers]
+        part = _lay_out_part([sizes[box] for box in boxes], joined)
+        left = right + _GAP_X if right else 0.0
+        for box, (x, y) in zip(boxes, part.centres):
+            centres[box] = (left + x, y)
+        for n, line in zip(numbers, part.lines):
+            lines[n] = [(left + x, y) for x, y in line]
+        right, bottom = left + part.width, max(bottom, part.height)
+    return Layout(centres, lines, right, bottom)
+
+
+def _parts(count: int, edges: list[tuple[int, int]]) -> list[tuple[list[int], list[int]]]:
+    """The connected parts: the numbers of their boxes and of their edges."""
+    leader = list(range(count))
+
+    def find(i: int) -> int:
+        while leader[i] != i:
+            leader[i] = i = leader[leader[i]]
+        return i
+
+    for source, target in edges:
+        leader[find(target)] = find(source)
+    parts: dict[int, tuple[list[int], list[int]]] = {}
+    for i in range(count):
+        parts.setdefault(find(i), ([], []))[0].append(i)
+    for number, (source, _) in enumerate(edges):
+        parts[find(source)][1].append(number)
+    return list(parts.values())
+
+
+def _lay_out_part(sizes: list[Point], edges: list[tuple[int, int]]) -> Layout:
     mesh = _mesh(sizes, edges, _layers(len(sizes), edges))
     _order(mesh)
     xs = _positions(mesh)
@@ -92,9 +129,7 @@ def _layers(count: int, edges: list[tuple[int, int]]) -> list[int]:
     return [top - h for h in height]
 
 
-def _mesh(
-    sizes: list[tuple[float, float]], edges: list[tuple[int, int]], layer_of: list[int]
-) -> _Mesh:
+def _mesh(sizes: list[Point], edges: list[tuple[int, int]], layer_of: list[int]) -> _Mesh:
     boxes = len(sizes)
     spine = _spine(boxes, edges, layer_of)
     widths = [w for w, _ in sizes]
@@ -289,7 +324,7 @@ def _separated(
 
 
 def _lines(
-    mesh: _Mesh, points: list[Point], sizes: list[tuple[float, float]], heights: list[float]
+    mesh: _Mesh, points: list[Point], sizes: list[Point], heights: list[float]
 ) -> list[list[Point]]:
     """For each edge its points; several edges at one box leave and arrive side by side."""
     lines: list[list[Point]] = []

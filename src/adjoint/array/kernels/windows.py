@@ -43,6 +43,16 @@ class Window(NamedTuple):
         """Whether the output along this axis is the input."""
         return self.kernel == self.stride == 1 and not self.padding and self.input == self.output
 
+    def transposed(self) -> "Window":
+        """Return the window of the transposed operation, the taps of its kernel reversed."""
+        padding = self.dilation * (self.kernel - 1) - self.padding
+        return Window(self.output, self.input, self.kernel, 1, padding, self.dilation)
+
+    @property
+    def transposable(self) -> bool:
+        """Whether `transposed` exists."""
+        return self.stride == 1 and self.padding <= self.dilation * (self.kernel - 1)
+
 
 class Tap(NamedTuple):
     """One position of the kernel: ``output[out]`` meets ``input[inp]``; the rest meets padding."""

@@ -1,0 +1,83 @@
+"""Anomaly detection: remember where each operation was made, and stop at the first nan gradient.
+
+In: nothing.  Out: the ANOMALY bit of the mode (core/mode.py), which makes operators keep the user's
+stack and the backward walk look at every gradient.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from adjoint.core import engine
+from adjoint.core import mode as modes
+from adjoint.core.mode import get_mode, set_mode
+
+__all__ = [
+    "detect_anomaly",
+    "is_anomaly_check_nan_enabled",
+    "is_anomaly_enabled",
+    "set_detect_anomaly",
+]
+
+
+class set_detect_anomaly:  # noqa: N801 - PyTorch's name
+    """Switch anomaly detection on or off: at once as a function, for the block as a context.
+
+    ``check_nan``: whether a nan in a gradient is an error (else only the stacks are kept).
+    """
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        self.before = (get_mode() & modes.ANOMALY, engine.anomaly_options[0])
+        _switch(mode, check_nan)
+
+    def __enter__(self) -> None:
+        """Nothing: the switch acted already."""
+
+    def __exit__(self, *exception: Any) -> None:
+        _switch(bool(self.before[0]), self.before[1])
+
+
+class detect_anomaly:  # noqa: N801 - PyTorch's name
+    """A block in which a nan gradient raises, naming the operation and the line that made it.
+
+    >>> import adjoint as torch, warnings
+    >>> warnings.simplefilter("ignore")
+    >>> x = torch.zeros(1, requires_grad=True)
+    >>> with torch.autograd.detect_anomaly():
+    ...     (x.sqrt() * 0).backward()
+    Traceback (most recent call last):
+    RuntimeError: Function 'SqrtBackward0' returned nan values in its 0th output.
+    """
+
+    def __init__(self, check_nan: bool = True) -> None:
+        self.check_nan = check_nan
+        self.before = (0, True)
+        warnings.warn(
+            "Anomaly Detection has been enabled. This mode will increase the runtime and should only "
+            "be enabled for debugging.",
+            stacklevel=2,
+        )
+
+    def __enter__(self) -> None:
+        self.before = (get_mode() & modes.ANOMALY, engine.anomaly_options[0])
+        _switch(True, self.check_nan)
+
+    def __exit__(self, *exception: Any) -> None:
+        _switch(bool(self.before[0]), self.before[1])
+
+
+def _switch(on: bool, check_nan: bool) -> None:
+    bits = get_mode()
+    set_mode(bits | modes.ANOMALY if on else bits & ~modes.ANOMALY)
+    engine.anomaly_options[0] = check_nan
+
+
+def is_anomaly_enabled() -> bool:
+    """Return whether anomaly detection is on."""
+    return bool(get_mode() & modes.ANOMALY)
+
+
+def is_anomaly_check_nan_enabled() -> bool:
+    """Return whether anomaly detection stops at nan."""
+    return is_anomaly_enabled() and engine.anomaly_options[0]
