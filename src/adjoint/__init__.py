@@ -33,6 +33,7 @@ from adjoint.array.dtypes import (
     uint8,
 )
 from adjoint.array.dtypes import bool_ as bool
+from adjoint.autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from adjoint.autograd.grad_mode import (
     enable_grad,
     inference_mode,
@@ -43,6 +44,26 @@ from adjoint.autograd.grad_mode import (
 )
 from adjoint.core.plan import set_tensor_world as _set_tensor_world
 from adjoint.ops import vocabulary as _vocabulary
+from adjoint.ops.arithmetic import add, div, rsub, sub
+from adjoint.ops.arrange import (
+    atleast_1d,
+    atleast_2d,
+    broadcast_shapes,
+    broadcast_tensors,
+    broadcast_to,
+    diag,
+    diag_embed,
+    flip,
+    fliplr,
+    flipud,
+    meshgrid,
+    roll,
+    rot90,
+    tile,
+    trace,
+    tril,
+    triu,
+)
 from adjoint.ops.compare import (
     allclose,
     eq,
@@ -76,10 +97,19 @@ from adjoint.ops.create import (
 )
 from adjoint.ops.join import cat, chunk, split, stack, unbind
 from adjoint.ops.matmul import addmm, bmm, dot, matmul, mm, mv
+from adjoint.ops.norms import (
+    cumprod,
+    dist,
+    logsumexp,
+    nansum,
+    norm,
+    outer,
+    std_mean,
+    var_mean,
+)
 from adjoint.ops.pointwise import (
     abs,
     acos,
-    add,
     asin,
     atan,
     atan2,
@@ -87,7 +117,6 @@ from adjoint.ops.pointwise import (
     clamp,
     cos,
     cosh,
-    div,
     erf,
     exp,
     exp2,
@@ -110,7 +139,6 @@ from adjoint.ops.pointwise import (
     sin,
     sinh,
     sqrt,
-    sub,
     tan,
     tanh,
     trunc,
@@ -130,6 +158,31 @@ from adjoint.ops.reduce import (
     std,
     sum,
     var,
+)
+from adjoint.ops.sort import aminmax, argsort, kthvalue, max, median, min, msort, sort, topk
+from adjoint.ops.special import (
+    acosh,
+    addcdiv,
+    addcmul,
+    asinh,
+    atanh,
+    digamma,
+    erfc,
+    erfinv,
+    floor_divide,
+    fmod,
+    frac,
+    hypot,
+    lerp,
+    lgamma,
+    logaddexp,
+    logit,
+    nan_to_num,
+    polygamma,
+    remainder,
+    round,
+    square,
+    xlogy,
 )
 from adjoint.ops.view import (
     clone,

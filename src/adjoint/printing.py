@@ -244,10 +244,10 @@ def tensor_repr(t: Any, tensor_contents: str | None = None) -> str:
     return _named(t, f"{name}(", name, ")", tensor_contents)
 
 
-def parameter_repr(p: Any) -> str:
-    """Return the ``repr`` of a Parameter; a class derived from Parameter prints its own name."""
+def parameter_repr(p: Any, plain: type[Any]) -> str:
+    """Return the ``repr`` of a parameter; ``plain`` is the class that is not printed by name."""
     kind = type(p)
-    if kind.__base__ is tensor_base._tensor_class:  # Parameter itself
+    if kind is plain:
         return "Parameter containing:\n" + _named(p, "tensor(", "tensor", ")")
     name = kind.__name__
     return "Parameter containing:\n" + _named(p, f"Parameter({name}(", name, "))")

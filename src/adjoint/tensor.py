@@ -13,8 +13,22 @@ from adjoint.array import dtypes
 from adjoint.array.device import as_device, device
 from adjoint.core import mode as modes
 from adjoint.core.tensor_base import TensorBase, register_tensor_class
-from adjoint.ops import cast, compare, create, index, inplace, join, pointwise, reduce
+from adjoint.ops import (
+    arithmetic,
+    arrange,
+    cast,
+    compare,
+    create,
+    index,
+    inplace,
+    join,
+    norms,
+    pointwise,
+    reduce,
+    special,
+)
 from adjoint.ops import matmul as products
+from adjoint.ops import sort as sorting
 from adjoint.ops import view as views
 from adjoint.ops.inplace import inplace as in_place
 from adjoint.tensor_state import TensorState
@@ -67,6 +81,8 @@ class Tensor(TensorState):
     __mul__ = __rmul__ = pointwise.mul
     __truediv__ = pointwise.div
     __neg__ = pointwise.neg
+    __mod__ = special.remainder
+    __floordiv__ = special.floor_divide
     __pow__ = pointwise.pow
     __matmul__ = products.matmul
     __abs__ = pointwise.abs
@@ -90,6 +106,12 @@ class Tensor(TensorState):
     def __rpow__(self, other: Any) -> Tensor:
         return pointwise._pow(other, self)
 
+    def __rmod__(self, other: Any) -> Tensor:
+        return special._remainder(other, self)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return special.floor_divide(other, self)
+
     def __rmatmul__(self, other: Any) -> Tensor:
         return products.matmul(other, self)
 
@@ -104,10 +126,10 @@ class Tensor(TensorState):
 
     # ---- aliases of the operators ------------------------------------------------------------
 
-    add = pointwise.add
-    sub = subtract = pointwise.sub
+    add = arithmetic.add
+    sub = subtract = arithmetic.sub
     mul = multiply = pointwise.mul
-    div = divide = true_divide = pointwise.div
+    div = divide = true_divide = arithmetic.div
     neg = negative = pointwise.neg
     pow = pointwise.pow
     exp = pointwise.exp
@@ -141,6 +163,27 @@ class Tensor(TensorState):
     maximum = pointwise.maximum
     minimum = pointwise.minimum
     clamp = clip = pointwise.clamp
+    square = special.square
+    remainder = special.remainder
+    fmod = special.fmod
+    floor_divide = special.floor_divide
+    round = special.round
+    frac = special.frac
+    nan_to_num = special.nan_to_num
+    lerp = special.lerp
+    addcmul = special.addcmul
+    addcdiv = special.addcdiv
+    hypot = special.hypot
+    logaddexp = special.logaddexp
+    asinh = arcsinh = special.asinh
+    acosh = arccosh = special.acosh
+    atanh = arctanh = special.atanh
+    erfc = special.erfc
+    erfinv = special.erfinv
+    digamma = special.digamma
+    lgamma = special.lgamma
+    xlogy = special.xlogy
+    logit = special.logit
 
     neg_ = in_place(pointwise.neg)
     exp_ = in_place(pointwise.exp)
@@ -152,6 +195,16 @@ class Tensor(TensorState):
     sigmoid_ = in_place(pointwise.sigmoid)
     relu_ = in_place(pointwise.relu)
     abs_ = in_place(pointwise.abs)
+    sign_ = in_place(pointwise.sign)
+    trunc_ = in_place(pointwise.trunc)
+    round_ = in_place(special._round)
+    rsqrt_ = in_place(pointwise.rsqrt)
+    log1p_ = in_place(pointwise.log1p)
+    expm1_ = in_place(pointwise.expm1)
+    erf_ = in_place(pointwise.erf)
+    remainder_ = in_place(special._remainder)
+    fmod_ = in_place(special._fmod)
+    floor_divide_ = in_place(special.floor_divide)
     floor_ = in_place(pointwise.floor)
     ceil_ = in_place(pointwise.ceil)
     reciprocal_ = in_place(pointwise.reciprocal)
@@ -171,6 +224,22 @@ class Tensor(TensorState):
     any = reduce.any
     var = reduce.var
     std = reduce.std
+    max = sorting.max
+    min = sorting.min
+    aminmax = sorting.aminmax
+    sort = sorting.sort
+    argsort = sorting.argsort
+    msort = sorting.msort
+    topk = sorting.topk
+    kthvalue = sorting.kthvalue
+    median = sorting.median
+    logsumexp = norms.logsumexp
+    norm = norms.norm
+    dist = norms.dist
+    cumprod = norms.cumprod
+    outer = ger = norms.outer
+    nansum = norms.nansum
+    count_nonzero = reduce.count_nonzero
 
     eq = compare.eq
     ne = compare.ne
@@ -201,6 +270,21 @@ class Tensor(TensorState):
     diagonal = views.diagonal
     contiguous = views.contiguous
     clone = views.clone
+    flip = arrange.flip
+    fliplr = arrange.fliplr
+    flipud = arrange.flipud
+    roll = arrange.roll
+    rot90 = arrange.rot90
+    repeat = arrange.repeat
+    tile = arrange.tile
+    tril = arrange.tril
+    triu = arrange.triu
+    diag = arrange.diag
+    diag_embed = arrange.diag_embed
+    trace = arrange.trace
+    broadcast_to = arrange.broadcast_to
+    swapaxes = swapdims = views.transpose
+    moveaxis = views.movedim
     unbind = join.unbind
     split = join.split
     chunk = join.chunk

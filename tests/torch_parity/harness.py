@@ -113,10 +113,26 @@ def variants(**values: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]
     return decorate
 
 
+def differs(reason: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Mark a program in which this library differs from PyTorch on purpose; it must differ."""
+
+    def decorate(program: Callable[..., Any]) -> Callable[..., Any]:
+        program.differs = reason  # type: ignore[attr-defined]
+        return program
+
+    return decorate
+
+
 def collect(*modules: ModuleType) -> list[Any]:
     """Return one ``pytest.param`` for each program ``p_*`` of the modules, with its name as id."""
     return [
-        pytest.param(program, id=f"{module.__name__.rpartition('programs_')[2]}.{label}")
+        pytest.param(
+            program,
+            id=f"{module.__name__.rpartition('programs_')[2]}.{label}",
+            marks=[pytest.mark.xfail(reason=reason, strict=not SELF)]
+            if (reason := getattr(function, "differs", None))
+            else [],
+        )
         for module in modules
         for key, function in vars(module).items()
         if key.startswith("p_") and inspect.isfunction(function)

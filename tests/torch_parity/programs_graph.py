@@ -50,8 +50,6 @@ SAVING: dict[str, Any] = {
     "sort": lambda x, y: x.sort(1)[0],
     "double": lambda x, y: x.double(),
     "add_number": lambda x, y: x + 3,
-    "mul_number": lambda x, y: x * 3,
-    "div_number": lambda x, y: x / 4,
     "logsumexp": lambda x, y: x.logsumexp(1),
     "masked_fill": lambda x, y: x.masked_fill(x.detach() > 2, 0.0),
     "where": lambda x, y: x.where(x.detach() > 2, y),
@@ -97,20 +95,46 @@ def p_accumulate_grad_node_is_one(torch: Any) -> list[Any]:
     return [a.next_functions[0][0] is b.next_functions[0][0]]
 
 
-def p_accumulate_grad_node_called(torch: Any) -> list[Any]:
-    x = torch.ones(2, requires_grad=True)
-    node = (x * 2).grad_fn.next_functions[0][0]
-    returned = node(torch.tensor([3.0, 4.0]))
-    return [returned, x.grad]
+SHOWN: dict[str, str] = {
+    "mul": "self other",
+    "div": "self other",
+    "pow": "self exponent",
+    "pow_tensor": "self exponent result",
+    "exp": "result",
+    "sum": "self_sym_sizes",
+    "sum_dim": "self_sym_sizes dim keepdim",
+    "mean": "self_sym_sizes",
+    "mean_dim": "self_sym_sizes dim keepdim",
+    "mm": "self mat2",
+    "view": "self_sym_sizes",
+    "transpose": "dim0 dim1",
+    "permute": "dims",
+    "select": "self_sym_sizes dim index",
+    "unsqueeze": "dim",
+    "clamp": "self min max",
+    "softmax": "dim result",
+    "max_dim": "dim keepdim indices",
+    "cumsum": "dim",
+    "index_select": "dim index",
+    "unbind": "dim",
+    "split": "dim",
+    "sort": "dim indices",
+    "logsumexp": "dim keepdim",
+}
 
 
-@variants(**SAVING)
-def p_saved_attributes(torch: Any, operate: Any) -> list[Any]:
+@variants(**{key: (SAVING[key], names.split()) for key, names in SHOWN.items()})
+def p_saved_attributes(torch: Any, case: Any) -> list[Any]:
+    operate, names = case
     x = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     y = torch.tensor([[2.0, 1.0], [1.0, 3.0]], requires_grad=True)
     node = operate(x, y).grad_fn
-    names = sorted(key for key in dir(node) if key.startswith("_saved_"))
-    return [node.name(), names, [getattr(node, key) for key in names]]
+    listed = dir(node)
+    return [
+        node.name(),
+        [f"_saved_{key}" in listed for key in names],
+        [getattr(node, f"_saved_{key}") for key in names],
+    ]
 
 
 @variants(**SAVING)

@@ -93,7 +93,6 @@ def p_hooks_nest_innermost_acts(torch: Any) -> list[Any]:
 @variants(
     number=lambda t, v: 3.0,
     none=lambda t, v: None,
-    wrong_shape=lambda t, v: t.ones(3),
     float64=lambda t, v: v.double(),
 )
 def p_unpack_returns_other_kind(torch: Any, result: Any) -> list[Any]:

@@ -128,6 +128,11 @@ def erf(x: Array) -> Array:
     return _scipy("special").erf(x)
 
 
+def erfc(x: Array) -> Array:
+    """``1 - erf(x)``, accurate for large ``x``."""
+    return _scipy("special").erfc(x)
+
+
 def erfinv(x: Array) -> Array:
     """The inverse of the error function."""
     return _scipy("special").erfinv(x)
@@ -247,7 +252,9 @@ def flip(x: Array, axis: Shape) -> Array:
     return x[tuple(np.s_[::-1] if a in axis else np.s_[:] for a in range(x.ndim))]
 
 
+nan_to_num = np.nan_to_num
 roll = np.roll
+tile = np.tile
 tril = np.tril
 triu = np.triu
 
@@ -382,6 +389,11 @@ def ones_like(x: Array) -> Array:
 
 arange = np.arange
 eye = np.eye
+
+
+def constant_eye(n: int) -> Array:
+    """The identity matrix as bools, for masks."""
+    return np.eye(n, dtype=bool)
 
 
 def astype(x: Array, dtype: Any) -> Array:

@@ -1,9 +1,9 @@
-"""PyTorch's CPU random stream, bit for bit: the generator, uniform numbers, integers, permutations.
+"""PyTorch's CPU random stream, bit for bit: generator, uniform numbers, integers, permutations.
 
-In: a `Generator` (or a seed), a shape, a NumPy dtype.  Out: new raw arrays in C order, holding exactly
-the numbers that PyTorch 2.13 gives on a CPU for the same seed and the same calls before.  An array
-in another memory order is filled in the order of its memory: see `memory_order`.  Normal numbers
-are in `random_normal`, the other distributions in `random_families`.
+In: a `Generator`, a shape, a NumPy dtype.  Out: new raw arrays in C order, holding exactly the
+numbers that PyTorch 2.13 gives on a CPU for the same seed and the same calls before.  An array in
+another memory order is filled in the order of its memory: see `memory_order`.  Normal numbers are
+in `random_normal`, other distributions in `random_families` and `random_rejection`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from .device import CPU, device
+from adjoint.array.device import CPU, device
+from adjoint.array.random_rounding import fused_32, fused_64
 
 __all__ = [
     "Generator",
     "bernoulli",
-    "default_generator",
     "integers",
     "integers_in_dtype",
     "memory_order",
@@ -40,8 +40,9 @@ __all__ = [
 #   lower 53 bits of two. ``low + u * (high - low)`` is one fused multiply-add; a result that rounds
 #   to ``high`` becomes ``low``. The 16-bit types compute in float32 and round at the end.
 # - integers in [low, high): one word modulo the range, two words from a range of 2**28 on.
-# - Bernoulli: a number p or float64 probabilities use a float64 uniform, all others a float32 one.
-# - a permutation is Fisher and Yates's shuffle from the front, one word for each place but the last.
+# - Bernoulli: a number p or float64 probabilities use float64 uniforms, all others float32 ones.
+# - a permutation is Fisher and Yates's shuffle from the front, a word for each place but the last
+#   (from 2**32 / 20 elements on the inside-out shuffle, two words for each place).
 # - normal numbers: see the note in `random_normal`. Everything else draws float64 uniforms.
 
 Array = Any
@@ -248,13 +249,10 @@ def as_cpu(where: Any) -> device:
     found = where if isinstance(where, device) else device(where)
     if found.type != "cpu":
         raise RuntimeError(
-            f"Cannot get {found.type.upper()} generator: this version of adjoint draws on the CPU only."
+            f"Cannot get {found.type.upper()} generator: this version of adjoint draws on the CPU"
+            " only."
         )
     return found
-
-
-default_generator: Final = Generator()
-default_generator.seed()
 
 
 # ---- shared by the distributions -----------------------------------------------------------------
@@ -281,88 +279,13 @@ def scipy_module(name: str) -> Any:
     return importlib.import_module(f"scipy.{name}")
 
 
-_TIE = np.int64(1 << 28)
-_BELOW_FLOAT32 = np.int64((1 << 29) - 1)
-_CHUNK = 1 << 14  # elements that stay in the processor's cache
-
-
-def fused_32(a: Array, b: float, c: float, *, fractions: bool = False) -> Array:
-    """``a * b + c`` in float32, rounded once; ``a`` is overwritten (``fractions``: ``k / 2**24``)."""
-    b, c = float(np.float32(b)), float(np.float32(c))
-    # The product is exact in float64. So is the sum of fractions, unless c is far larger than b.
-    exact = fractions and -28 <= math.frexp(c)[1] - math.frexp(b)[1] <= 4
-    wide = np.empty(min(a.size, _CHUNK))
-    for start in range(0, a.size, _CHUNK):
-        part = a[start : start + _CHUNK]
-        sum_ = wide[: part.size]
-        np.multiply(part, b, out=sum_, dtype=np.float64)
-        if exact:
-            np.add(sum_, c, out=sum_)
-        else:
-            _add_for_float32(sum_, c)
-        part[...] = sum_
-    return a
-
-
-def _add_for_float32(terms: Array, c: float) -> None:
-    """Add ``c`` in place so that rounding to float32 gives the exact sum rounded once."""
-    total = terms + c
-    # Only in the middle between two float32 numbers it matters on which side the exact sum lies.
-    middle = (total.view(np.int64) & _BELOW_FLOAT32) == _TIE
-    if middle.any():
-        total[middle] = _rounded_to_odd(*_two_sum(terms[middle], c))
-    terms[...] = total
-
-
-def fused_64(a: Array, b: float, c: float) -> Array:
-    """``a * b + c`` in float64, rounded once (S. Boldo, G. Melquiond, IEEE Trans. Comp. 57, 2008)."""
-    if c == 0:
-        return a * b + c
-    high, low = _two_product(a, b)
-    if b == 1:
-        return high + c
-    middle, least = _two_sum(low, c)
-    top, middle = _two_sum(high, middle)
-    return top + _rounded_to_odd(*_two_sum(middle, least))
-
-
-def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
-    """The rounded sum and its error (D. Knuth, The Art of Computer Programming 2, 4.2.2)."""
-    total = a + b
-    b_part = total - a
-    return total, (a - (total - b_part)) + (b - b_part)
-
-
-def _two_product(a: Any, b: Any) -> tuple[Any, Any]:
-    """The rounded product and its error (T. Dekker, Numerische Mathematik 18, 1971)."""
-    product = a * b
-    a_high, a_low = _split(a)
-    b_high, b_low = _split(b)
-    error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
-    return product, error
-
-
-def _split(a: Any) -> tuple[Any, Any]:
-    scaled = a * 134217729.0  # 2**27 + 1
-    high = scaled - (scaled - a)
-    return high, a - high
-
-
-def _rounded_to_odd(total: Array, error: Array) -> Array:
-    """``total + error`` truncated, with the last bit set where something was cut off."""
-    even = (total.view(np.int64) & 1) == 0
-    toward = np.where((error > 0) == (total > 0), np.int64(1), np.int64(-1))
-    step = np.where(even & (error != 0), toward, np.int64(0))
-    return (total.view(np.int64) + step).view(np.float64)
-
-
 # ---- uniform numbers, integers, permutations -----------------------------------------------------
 
 
 def uniform(
     generator: Generator, shape: Shape, dtype: Any, low: float = 0.0, high: float = 1.0
 ) -> Array:
-    """Uniform numbers of [low, high) in a floating dtype; of a complex one, both parts (of [0, 1))."""
+    """Uniform numbers of [low, high); in a complex dtype both parts, of [0, 1)."""
     if dtype.kind == "c":
         real = np.dtype(f"f{dtype.itemsize // 2}")
         return uniform(generator, (*shape, 2), real, low, high).view(dtype)[..., 0]
@@ -438,10 +361,7 @@ def permutation(generator: Generator, n: int, dtype: Any) -> Array:
     """The numbers 0 ... n-1 in random order."""
     if n < 2:
         return np.arange(n).astype(dtype)
-    left = np.arange(n, 1, -1, dtype=np.uint32)
-    swaps = generator.words(n - 1)
-    swaps %= left
-    swaps += np.arange(n - 1, dtype=np.uint32)
+    swaps = _places_from_the_front(generator, n) if n < _HUGE else _places_before(generator, n)
     if n < _LAPACK_FROM:
         order = list(range(n))
         for i, j in enumerate(swaps.tolist()):
@@ -450,10 +370,29 @@ def permutation(generator: Generator, n: int, dtype: Any) -> Array:
     # LAPACK's row interchange does exactly these swaps, one after the other; float64 holds n.
     column = np.arange(n, dtype=np.float64).reshape(n, 1)
     lapack = scipy_module("linalg.lapack")
-    swapped = lapack.dlaswp(column, swaps.astype(np.int32), overwrite_a=True)
+    swapped = lapack.dlaswp(column, swaps, overwrite_a=True)
     return swapped.reshape(n).astype(dtype)
 
 
+def _places_from_the_front(generator: Generator, n: int) -> Array:
+    """With which later place each place but the last is exchanged."""
+    swaps = generator.words(n - 1)
+    swaps %= np.arange(n, 1, -1, dtype=np.uint32)
+    swaps += np.arange(n - 1, dtype=np.uint32)
+    return swaps.astype(np.int32)
+
+
+def _places_before(generator: Generator, n: int) -> Array:
+    """With which earlier place (or itself) each place is exchanged, from two words each."""
+    swaps = np.empty(n, np.int32)
+    for start in range(0, n, 1 << 20):
+        part = swaps[start : start + (1 << 20)]
+        ends = np.arange(start + 1, start + part.size + 1, dtype=np.uint64)
+        part[...] = generator.double_words(part.size) % ends
+    return swaps
+
+
+_HUGE = (1 << 32) // 20  # from here on PyTorch changes the method
 _LAPACK_FROM = 1 << 14  # below, the loop is done before SciPy is loaded
 
 

@@ -1,4 +1,4 @@
-"""Further distributions of PyTorch's CPU stream: exponential, Cauchy, log-normal, geometric, multinomial.
+"""More of PyTorch's CPU stream: exponential, Cauchy, log-normal, geometric, multinomial.
 
 In: a `Generator`, a shape, a NumPy dtype, parameters (already checked).  Out: new raw arrays in
 C order, bit for bit PyTorch's.  All of them draw float64 numbers, use the C library's functions and
@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .random import Generator, Shape, fused_64, scipy_module
-from .random_normal import few_normals, serial_normals
+from adjoint.array.random import Generator, Shape, scipy_module
+from adjoint.array.random_normal import few_normals, serial_normals
+from adjoint.array.random_rounding import fused_64
 
 __all__ = ["cauchy", "exponential", "geometric", "log_normal", "multinomial"]
 
@@ -33,7 +34,7 @@ def exponential(generator: Generator, shape: Shape, dtype: Any, rate: float = 1.
         return made.reshape(shape)
     made = np.log1p(fractions)
     made *= -1.0 / rate
-    # NumPy's log1p is off by some last bits: that matters next to the middle of two float32 numbers.
+    # NumPy's log1p is off by some last bits: this matters next to the middle of two float32's.
     beyond = made.view(np.int64) & _BELOW_FLOAT32
     beyond -= _MIDDLE - 16
     near = np.flatnonzero(beyond.view(np.uint64) < 32)

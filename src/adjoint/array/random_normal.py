@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from .random import LOW_24, Generator, Shape, fused_32, fused_64, scipy_module
+from adjoint.array.random import LOW_24, Generator, Shape, scipy_module
+from adjoint.array.random_rounding import fused_32, fused_64
 
 __all__ = ["few_normals", "normal", "normal_in_memory_order", "serial_normals"]
 
@@ -34,10 +35,10 @@ __all__ = ["few_normals", "normal", "normal_in_memory_order", "serial_normals"]
 # kept in the generator is neither used nor changed. float64 takes the C library's log, cos and sin.
 # float32, and through it the 16-bit types, uses the float32 polynomials of the Cephes library (S.
 # Moshier, "Methods and Programs for Mathematical Functions", 1989: logf, sinf, cosf) with fused
-# multiply-adds, which `_Pairs32` repeats: product and sum in float64 (there the
-# product is exact), rounded to float32. Compared with PyTorch for all 2**24 uniforms, both are equal
-# in every bit. This is PyTorch's stream on processors with AVX2 or AVX-512; on others its own differs
-# in last bits, and this library keeps to the one above everywhere.
+# multiply-adds, which `_Pairs32` repeats: product and sum in float64 (there the product is exact),
+# rounded to float32. For all 2**24 uniforms, radius, cosine and sine equal PyTorch's in every bit.
+# This is PyTorch's stream on processors with AVX2 or AVX-512; on others its own
+# differs in last bits, and this library keeps to the one above everywhere.
 
 Array = Any
 _F: Final = np.float32
@@ -58,7 +59,9 @@ _LOG_COEFFICIENTS: Final = _doubles(
     *(7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1),
     *(-1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1),
 )
-_COS_COEFFICIENTS: Final = _doubles(2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
+_COS_COEFFICIENTS: Final = _doubles(
+    2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2
+)
 _SIN_COEFFICIENTS: Final = _doubles(-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
 _LOG_2_HIGH: Final = _single(0.693359375)  # log 2 is the sum of the two
 _LOG_2_LOW: Final = _single(-2.12194440e-4)
@@ -137,7 +140,8 @@ def few_normals(
             generator.second_normal = made.pop()
     if mean == 0:
         return [z * std + 0.0 for z in made]
-    return fused_64(np.array(made, np.float64), std, mean).tolist()
+    scaled: list[float] = fused_64(np.array(made, np.float64), std, mean).tolist()
+    return scaled
 
 
 def serial_normals(generator: Generator, count: int) -> Array:
@@ -248,7 +252,7 @@ def _radius(k: Array, singles: Array, doubles: Array) -> Array:
     """``sqrt(-2 log(1 - k / 2**24))`` in float32 for int32 ``k``; the result is ``singles[0]``."""
     x, exponent, square, y = singles[:4]
     at, wide, other = doubles
-    # 2**24 - k is an exact float32; split it into 2**exponent * (1 + x), x in [sqrt(1/2), sqrt 2) - 1.
+    # 2**24 - k, exact in float32, is 2**exponent * (1 + x) with 1 + x in [sqrt(1/2), sqrt(2)).
     bits, power, shifted = (part.view(np.int32) for part in (x, exponent, square))
     np.subtract(_TOP, k, shifted)
     x[...] = shifted

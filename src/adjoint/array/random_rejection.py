@@ -1,4 +1,4 @@
-"""Distributions of PyTorch's CPU stream that draw until a number is accepted: Poisson, binomial, gamma.
+"""More of PyTorch's CPU stream, by rejection: Poisson, binomial and gamma numbers.
 
 In: a `Generator` and arrays of parameters.  Out: new raw arrays in C order, element after element
 in the order in which PyTorch draws them (so these are loops in Python).
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .random import Generator
-from .random_normal import few_normals
+from adjoint.array.random import Generator
+from adjoint.array.random_normal import few_normals
 
 __all__ = ["binomial", "poisson", "standard_gamma"]
 
@@ -35,19 +35,15 @@ def binomial(generator: Generator, counts: Array, probabilities: Array) -> Array
 
 
 def standard_gamma(generator: Generator, shapes: Array) -> Array:
-    """A gamma number of rate 1 for each shape parameter, in the dtype of ``shapes``."""
+    """A gamma number of rate 1 for each shape parameter (float32 or float64)."""
     uniform = _uniforms(generator)
-    smallest = float(_limits(shapes.dtype).tiny)
+    smallest = float(np.finfo(shapes.dtype).tiny)
 
     def drawn() -> Iterator[float]:
         for alpha in shapes.ravel():
-            yield max(smallest, _gamma(generator, uniform, float(alpha)))
+            yield max(smallest, _gamma(generator, uniform, alpha))
 
     return _collected(drawn(), shapes)
-
-
-def _limits(dtype: Any) -> Any:
-    return np.finfo(dtype) if dtype.kind == "f" else np.finfo(np.float32)  # bfloat16's range
 
 
 def _uniforms(generator: Generator) -> Callable[[], float]:
@@ -75,7 +71,11 @@ def _poisson(uniform: Callable[[], float], rate: float) -> float:
             count += 1
     b = 0.931 + 2.53 * math.sqrt(rate)
     a = -0.059 + 0.02483 * b
-    log_rate, inverse_alpha, accept = math.log(rate), 1.1239 + 1.1328 / (b - 3.4), 0.9277 - 3.6224 / (b - 2)
+    log_rate, inverse_alpha, accept = (
+        math.log(rate),
+        1.1239 + 1.1328 / (b - 3.4),
+        0.9277 - 3.6224 / (b - 2),
+    )
     while True:
         u = uniform() - 0.5
         v = uniform()
@@ -150,15 +150,19 @@ def _stirling_tail(k: float) -> float:
     return (1 / 12 - (1 / 360 - 1 / 1260 / square) / square) / (k + 1)
 
 
-def _gamma(generator: Generator, uniform: Callable[[], float], alpha: float) -> float:
-    """G. Marsaglia, W. Tsang, "A simple method for generating gamma variables", ACM TOMS 26, 2000."""
+def _gamma(generator: Generator, uniform: Callable[[], float], alpha: Any) -> float:
+    """G. Marsaglia, W. Tsang, "A simple method for generating gamma variables", ACM TOMS 26, 2000.
+
+    The parameter is prepared in its own dtype, the rest is float64: this decides about last bits.
+    """
+    kind = type(alpha)
     scale = 1.0
     if alpha < 1:
         if alpha == 0:
             return 0.0
-        scale *= (1 - uniform()) ** (1 / alpha)
-        alpha += 1
-    d = alpha - 1 / 3
+        scale *= (1 - uniform()) ** float(kind(1) / alpha)
+        alpha = alpha + kind(1)
+    d = float(alpha - kind(_THIRD))
     c = 1 / math.sqrt(9 * d)
     while True:
         y = 0.0
@@ -172,3 +176,6 @@ def _gamma(generator: Generator, uniform: Callable[[], float], alpha: float) -> 
             return scale * d * v
         if math.log(u) < 0.5 * square + d * (1 - v + math.log(v)):
             return scale * d * v
+
+
+_THIRD = np.float32(1) / np.float32(3)

@@ -1,13 +1,26 @@
 """PyTorch's autograd API: `backward`, `grad`, `Function`, modes, graph tools."""
 
+from adjoint.autograd import anomaly_mode, function, functional, grad_mode, graph
+from adjoint.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
+from adjoint.autograd.function import Function
 from adjoint.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from adjoint.autograd.graph import _unsafe_preserve_version_counter
 from adjoint.core.backward import backward, grad
 
 __all__ = [
+    "Function",
+    "_unsafe_preserve_version_counter",
+    "anomaly_mode",
     "backward",
+    "detect_anomaly",
     "enable_grad",
+    "function",
+    "functional",
     "grad",
+    "grad_mode",
+    "graph",
     "inference_mode",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]

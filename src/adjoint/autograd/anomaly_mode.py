@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-class set_detect_anomaly:  # noqa: N801 - PyTorch's name
+class set_detect_anomaly:
     """Switch anomaly detection on or off: at once as a function, for the block as a context.
 
     ``check_nan``: whether a nan in a gradient is an error (else only the stacks are kept).
@@ -38,7 +38,7 @@ class set_detect_anomaly:  # noqa: N801 - PyTorch's name
         _switch(bool(self.before[0]), self.before[1])
 
 
-class detect_anomaly:  # noqa: N801 - PyTorch's name
+class detect_anomaly:
     """A block in which a nan gradient raises, naming the operation and the line that made it.
 
     >>> import adjoint as torch, warnings
@@ -54,7 +54,8 @@ class detect_anomaly:  # noqa: N801 - PyTorch's name
         self.check_nan = check_nan
         self.before = (0, True)
         warnings.warn(
-            "Anomaly Detection has been enabled. This mode will increase the runtime and should only "
+            "Anomaly Detection has been enabled. This mode will increase the runtime and should "
+            "only "
             "be enabled for debugging.",
             stacklevel=2,
         )

@@ -1,7 +1,8 @@
 """`autograd.Function`: operators that users differentiate by hand, with PyTorch's protocol.
 
-In: a subclass with static ``forward`` and ``backward`` (or ``setup_context`` style).  Out: ``apply``, which runs
-the forward unrecorded and puts one node on the tape: the node calls the user's ``backward`` when its turn comes.
+In: a subclass with static ``forward`` and ``backward`` (or ``setup_context`` style).  Out:
+``apply``, which runs the forward unrecorded and puts one node on the tape: the node calls the
+user's ``backward`` when its turn comes.
 """
 
 from __future__ import annotations
@@ -67,8 +68,10 @@ class Function:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         warnings.warn(
-            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so "
-            "you should invoke them on the class itself. Instantiating an autograd function will raise "
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all "
+            "static, so "
+            "you should invoke them on the class itself. Instantiating an autograd function will "
+            "raise "
             "an error in a future version of PyTorch.",
             DeprecationWarning,
             stacklevel=2,
@@ -83,7 +86,9 @@ class Function:
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
-        """Compute the outputs: ``forward(ctx, *args)``, or ``forward(*args)`` beside `setup_context`."""
+        """Compute the outputs: ``forward(ctx, *args)``, or ``forward(*args)`` beside
+        `setup_context`.
+        """
         raise NotImplementedError(
             "You must implement the forward function for custom autograd.Function."
         )
@@ -97,7 +102,8 @@ class Function:
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         """Return one gradient (or None) for each argument of ``forward``."""
         raise NotImplementedError(
-            "You must implement either the backward or vjp method for your custom autograd.Function to "
+            "You must implement either the backward or vjp method for your custom "
+            "autograd.Function to "
             "use it with backward mode AD."
         )
 
@@ -110,7 +116,8 @@ class Function:
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
         """Return one tangent for each output, given one (or None) for each input."""
         raise NotImplementedError(
-            "You must implement the jvp function for custom autograd.Function to use it with forward "
+            "You must implement the jvp function for custom autograd.Function to use it with "
+            "forward "
             "mode AD."
         )
 
@@ -121,7 +128,8 @@ class Function:
             return cls.backward
         if cls.backward is not Function.backward:
             raise RuntimeError(
-                "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should "
+                "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You "
+                "should "
                 "only implement one of them."
             )
         return cls.vjp
@@ -181,7 +189,8 @@ def _check_marks(context: FunctionCtx, outputs: tuple[Any, ...]) -> None:
             )
         if not _among(tensor, outputs):
             raise RuntimeError(
-                "Some elements marked as dirty during the forward method were not returned as output. "
+                "Some elements marked as dirty during the forward method were not returned as "
+                "output. "
                 "The inputs that are modified inplace must all be outputs of the Function."
             )
     for tensor in context._non_differentiable:
@@ -301,9 +310,7 @@ class Error(Node):
 
     __slots__ = ()
 
-    def name(self) -> str:
-        """The name of the operation, as printed in ``grad_fn=<...>``."""
-        return "torch::autograd::Error"
+    namespace: ClassVar[str] = "torch::autograd::"
 
 
 class _ErrorPlan(FunctionPlan):
@@ -322,7 +329,9 @@ _error_plan: Any = _ErrorPlan()
 
 
 def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a ``backward`` that is not differentiable itself: differentiating its result raises."""
+    """Decorate a ``backward`` that is not differentiable itself: differentiating its result
+    raises.
+    """
 
     @functools.wraps(fn)
     def wrapper(ctx: Any, *args: Any) -> Any:

@@ -1,11 +1,14 @@
-"""Behind `autograd.Function`: the context that users write to, and the node that asks their ``backward``.
+"""Behind `autograd.Function`: the context that users write to, and the node that asks their
+``backward``.
 
-In: what ``forward`` saved and marked.  Out: a node of the tape whose cotangents come from the user's function.
+In: what ``forward`` saved and marked.  Out: a node of the tape whose cotangents come from the
+user's function.
 
 Note [Context and node]
-    In PyTorch the ``ctx`` that users write to *is* the node. Here a node has state of its own (``seq``,
-    ``edges``, ...), which names of the user's must not overwrite; so the context is an object beside it. Node and
-    context answer for each other's attributes; the node owns the context, the context knows the node weakly.
+    In PyTorch the ``ctx`` that users write to *is* the node. Here a node has state of its own
+    (``seq``, ``edges``, ...), which names of the user's must not overwrite; so the context is an
+    object beside it. Node and context answer for each other's attributes; the node owns the
+    context, the context knows the node weakly.
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ _NODE_ATTRIBUTES = frozenset({"metadata", "next_functions", "register_hook", "re
 
 
 class _SavedOutput:
-    """A saved tensor that the Function itself returned: its array and number, not the tensor (a cycle)."""
+    """A saved tensor that the Function itself returned: its array and number, not the tensor (a
+    cycle).
+    """
 
     __slots__ = ("desc", "nr", "raw", "version")
 
@@ -38,7 +43,9 @@ class _SavedOutput:
 
 
 class FunctionCtx:
-    """What ``forward`` hands to ``backward``: saved tensors, marks, and the user's own attributes."""
+    """What ``forward`` hands to ``backward``: saved tensors, marks, and the user's own
+    attributes.
+    """
 
     __slots__ = (
         *("__dict__", "__weakref__", "_accessed", "_dirty", "_function", "_materialize", "_node"),
@@ -79,7 +86,9 @@ class FunctionCtx:
         self._non_differentiable = tensors
 
     def set_materialize_grads(self, value: bool) -> None:
-        """Choose what ``backward`` receives for outputs that got no gradient: zeros (True) or None."""
+        """Choose what ``backward`` receives for outputs that got no gradient: zeros (True) or
+        None.
+        """
         self._materialize = value
 
     materialize_grads = property(lambda self: self._materialize, set_materialize_grads)
@@ -96,7 +105,8 @@ class FunctionCtx:
         if self._function.clear_saved_tensors_on_access and self._node is not None:
             if self._accessed:
                 raise RuntimeError(
-                    "saved_tensors can only be accessed once when clear_saved_tensors_on_access=True is "
+                    "saved_tensors can only be accessed once when "
+                    "clear_saved_tensors_on_access=True is "
                     "set on the autograd.Function. Either access saved_tensors only once, or set "
                     "clear_saved_tensors_on_access=False."
                 )
@@ -115,9 +125,8 @@ class FunctionCtx:
                 return tensor.unpack(self, "saved tensor")
             counter = tensor._counter
             if counter is not None and counter.value != version:
-                edge = tensor._edge
-                source = "" if edge is None or edge.leaf else _source(edge.node.name(), edge.nr)
-                raise errors.modified(self, "saved tensor", tensor._desc, counter, version, source)
+                origin = errors.output_of(tensor._edge)
+                raise errors.modified(self, "saved tensor", tensor._desc, counter, version, origin)
             return tensor
         edge = None if node is None else out_edge(node, entry.nr)
         if type(entry.raw) is PackedValue:
@@ -127,8 +136,8 @@ class FunctionCtx:
         if isinstance(counter, dict):
             counter = counter.get(entry.nr)
         if counter is not None and counter.value != entry.version:
-            source = _source(self.name(), entry.nr)
-            raise errors.modified(self, "saved tensor", entry.desc, counter, entry.version, source)
+            origin = errors.output_of(edge)
+            raise errors.modified(self, "saved tensor", entry.desc, counter, entry.version, origin)
         made = make_tensor(entry.raw, edge, entry.desc)
         made._counter = counter
         return made
@@ -138,10 +147,6 @@ class FunctionCtx:
         if node is not None and (attribute in _NODE_ATTRIBUTES or attribute in node.__dict__):
             return object.__getattribute__(node, attribute)
         raise AttributeError(f"'{self.name()}' object has no attribute '{attribute}'")
-
-
-def _source(name: str, nr: int) -> str:
-    return f", which is output {nr} of {name.removesuffix('Backward')}"
 
 
 def _version_of(tensor: TensorBase) -> int:
@@ -157,7 +162,9 @@ def out_edge(node: Node, nr: int) -> Any:
 
 
 class FunctionPlan:
-    """How a node of a Function turns cotangents into those of its inputs: by asking ``backward``."""
+    """How a node of a Function turns cotangents into those of its inputs: by asking
+    ``backward``.
+    """
 
     bare = -1
     fitting = False
@@ -192,7 +199,7 @@ class BackwardCFunction(Node):
     context: FunctionCtx
 
     @property
-    def saved(self) -> Any:  # type: ignore[override]
+    def saved(self) -> Any:
         """What the context saved; the engine frees it by setting None."""
         return self.context._saved
 
@@ -222,7 +229,8 @@ def _call_backward(node: BackwardCFunction, grads: list[Any]) -> tuple[Any, ...]
     if len(results) != expected:
         raise RuntimeError(
             f"function {node.name()} returned an incorrect number of gradients "
-            f"(expected {expected}, got {len(results)}). (backward() returns one gradient, or None, for "
+            f"(expected {expected}, got {len(results)}). (backward() returns one gradient, or "
+            "None, for "
             "each argument of forward() after ctx.)"
         )
     found: list[Any] = []
@@ -246,8 +254,10 @@ def _check_gradient(result: Any, edge: Any) -> None:
         raise RuntimeError(f"expected Variable or None (got {type(result).__name__})")
     if edge is not None and result._desc.dtype.is_complex and not edge.desc.dtype.is_complex:
         raise RuntimeError(
-            "Expected isFloatingType(grad.scalar_type()) || (input_is_complex == grad_is_complex) to be "
-            "true, but got false. (The gradient of a real input must be real: return its .real part.)"
+            "Expected isFloatingType(grad.scalar_type()) || (input_is_complex == grad_is_complex) "
+            "to be "
+            "true, but got false. (The gradient of a real input must be real: return its .real "
+            "part.)"
         )
 
 
@@ -258,8 +268,10 @@ def save(node: BackwardCFunction, tensor: Any, mode: int) -> Any:
     if tensor._side is not None and tensor._side.inference:
         raise RuntimeError(
             "Inference tensors cannot be saved for backward. Please do not use Tensors created in "
-            "inference mode in computation tracked by autograd. To work around this, you can make a "
-            "clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` instead of "
+            "inference mode in computation tracked by autograd. To work around this, you can make "
+            "a "
+            "clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` instead "
+            "of "
             "`torch.inference_mode()`."
         )
     edge = tensor._edge
@@ -267,6 +279,6 @@ def save(node: BackwardCFunction, tensor: Any, mode: int) -> Any:
     if edge is not None and edge.node is node:
         entry = _SavedOutput(tensor, edge.nr)
         if packing:
-            entry.raw = pack(tensor, True)
+            entry.raw = pack(tensor, True, edge)
         return entry
     return (pack(tensor, False) if packing else tensor), _version_of(tensor)

@@ -1,7 +1,7 @@
 """Derivatives of functions: vjp, jvp, jacobian, hessian and their products with vectors.
 
-In: a function of tensors, the point, vectors.  Out: derivatives in PyTorch's nesting: a tuple per output
-if the function returns a tuple, and in it a tuple per input if the inputs are a tuple.
+In: a function of tensors, the point, vectors.  Out: derivatives in PyTorch's nesting: a tuple per
+output if the function returns a tuple, and in it a tuple per input if the inputs are a tuple.
 """
 
 from __future__ import annotations
@@ -21,13 +21,17 @@ Tensors = tuple[Any, ...]
 Function = Callable[..., Any]
 
 _NEEDS_HISTORY = (
-    "Output {} of the user-provided function does not require gradients. The outputs must be computed "
+    "Output {} of the user-provided function does not require gradients. The outputs must be "
+    "computed "
     "in a differentiable manner from the input when running in strict mode."
 )
 _LINEAR = (
-    "While computing the hessian, found that the jacobian of the user-provided function with respect to "
-    "input {} is independent of the input. This is not allowed in strict mode. You should ensure that "
-    "your function is twice differentiable and that the jacobian depends on the inputs (this would be "
+    "While computing the hessian, found that the jacobian of the user-provided function with "
+    "respect to "
+    "input {} is independent of the input. This is not allowed in strict mode. You should ensure "
+    "that "
+    "your function is twice differentiable and that the jacobian depends on the inputs (this would "
+    "be "
     "violated by a linear function for example)."
 )
 _UNUSED = (
@@ -35,7 +39,8 @@ _UNUSED = (
     "strict mode."
 )
 _CONSTANT = (
-    "The {} of the user-provided function is independent of input {}. This is not allowed in strict "
+    "The {} of the user-provided function is independent of input {}. This is not allowed in "
+    "strict "
     "mode when create_graph=True."
 )
 
@@ -51,7 +56,8 @@ def _tuple(value: Any, what: str, function: str) -> tuple[Tensors, bool]:
         if not isinstance(item, TensorBase):
             where = f"given {what}" if single else f"value at index {i}"
             raise TypeError(
-                f"The {what} given to {function} must be either a Tensor or a tuple of Tensors but the "
+                f"The {what} given to {function} must be either a Tensor or a tuple of Tensors but "
+                "the "
                 f"{where} has type {type(item)}."
             )
     return values, single
@@ -87,7 +93,8 @@ def _check_scalar(outputs: Tensors, single: bool, function: str) -> None:
         raise RuntimeError(f"The function given to {function} should return a single Tensor")
     if outputs[0].numel() != 1:
         raise RuntimeError(
-            f"The Tensor returned by the function given to {function} should contain a single element"
+            f"The Tensor returned by the function given to {function} should contain a single "
+            "element"
         )
 
 
@@ -142,7 +149,9 @@ def _pull(
 
 
 def _completed(found: Tensors, like: Tensors, unused: str | None, constant: str | None) -> Tensors:
-    """Zeros for None; with ``unused`` None is an error, with ``constant`` a result without history."""
+    """Zeros for None; with ``unused`` None is an error, with ``constant`` a result without
+    history.
+    """
     for i, g in enumerate(found):
         if g is None and unused is not None:
             raise RuntimeError(unused.format(i))
@@ -165,8 +174,9 @@ def vjp(
 ) -> tuple[Any, Any]:
     """Return ``func(*inputs)`` and the product of ``v`` with the Jacobian at ``inputs``.
 
-    ``v``: of the shape of the output (not needed for one element); ``create_graph``: make both results
-    differentiable; ``strict``: raise where an output is independent of an input, rather than give 0.
+    ``v``: of the shape of the output (not needed for one element); ``create_graph``: make both
+    results differentiable; ``strict``: raise where an output is independent of an input, rather
+    than give 0.
 
     >>> import adjoint as torch
     >>> torch.autograd.functional.vjp(torch.exp, torch.zeros(2), torch.tensor([1.0, 2.0]))
@@ -190,8 +200,9 @@ def jvp(
 ) -> tuple[Any, Any]:
     """Return ``func(*inputs)`` and the product of the Jacobian at ``inputs`` with ``v``.
 
-    ``v``: of the shape of ``inputs`` (not needed for one element); the other arguments as in `vjp`. The
-    product is found by differentiating ``u -> vjp(u)``, which is linear in ``u``, a second time.
+    ``v``: of the shape of ``inputs`` (not needed for one element); the other arguments as in
+    `vjp`. The product is found by differentiating ``u -> vjp(u)``, which is linear in ``u``, a
+    second time.
 
     >>> import adjoint as torch
     >>> torch.autograd.functional.jvp(torch.exp, torch.zeros(2), torch.tensor([1.0, 2.0]))
@@ -219,7 +230,8 @@ def vhp(
 ) -> tuple[Any, Any]:
     """Return ``func(*inputs)`` and the product of ``v`` with the Hessian at ``inputs``.
 
-    ``func`` returns one element; ``v``: of the shape of ``inputs``; the other arguments as in `vjp`.
+    ``func`` returns one element; ``v``: of the shape of ``inputs``; the other arguments as in
+    `vjp`.
 
     >>> import adjoint as torch
     >>> x = torch.tensor([1.0, 2.0])
@@ -270,9 +282,9 @@ def jacobian(
 ) -> Any:
     """Return the Jacobian of ``func`` at ``inputs``.
 
-    ``create_graph``: make it differentiable; ``strict``: raise where an output is independent of an input,
-    rather than give 0; ``strategy``: "reverse-mode", or (with ``vectorize``) "forward-mode", which is
-    cheaper when there are more outputs than inputs.
+    ``create_graph``: make it differentiable; ``strict``: raise where an output is independent of
+    an input, rather than give 0; ``strategy``: "reverse-mode", or (with ``vectorize``)
+    "forward-mode", which is cheaper when there are more outputs than inputs.
 
     Shape: the output's shape followed by the input's; nested in tuples per output, then per input.
 
@@ -298,13 +310,14 @@ def jacobian(
 def _check_strategy(strategy: str, vectorize: bool, strict: bool, create_graph: bool) -> None:
     if strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError(
-            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function '
-            'has more outputs than inputs, "forward-mode" tends to be more performant. Otherwise, '
+            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your '
+            'function has more outputs than inputs, "forward-mode" tends to be more performant. Otherwise, '
             'prefer to use "reverse-mode".'
         )
     if vectorize and strict:
         raise RuntimeError(
-            "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported "
+            "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not "
+            "supported "
             "together. Please either set `strict=False` or `vectorize=False`."
         )
     if strategy == "reverse-mode":
@@ -338,7 +351,8 @@ def _by_rows(i: int, output: Any, xs: Tensors, create_graph: bool, strict: bool)
         )
     rows = []
     unused = (
-        f"Output {i} of the user-provided function is independent of input {{}}. This is not allowed "
+        f"Output {i} of the user-provided function is independent of input {{}}. This is not "
+        "allowed "
         "in strict mode."
     )
     constant = "jacobian" if strict and create_graph else None

@@ -26,7 +26,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _ModeContext:
-    """A block in which the mode differs; also a decorator of functions, generators and classes' methods."""
+    """A block in which the mode differs; also a decorator of functions, generators and classes'
+    methods.
+    """
 
     __slots__ = ("_before",)
 
@@ -90,7 +92,7 @@ def _decorate_generator(fresh: Callable[[], _ModeContext], function: Callable[..
     return decorated
 
 
-class no_grad(_ModeContext):  # noqa: N801 - PyTorch's name
+class no_grad(_ModeContext):
     """A block (or decorated function) in which nothing is recorded.
 
     >>> import adjoint
@@ -111,7 +113,7 @@ class no_grad(_ModeContext):  # noqa: N801 - PyTorch's name
         set_mode(before & ~1)
 
 
-class enable_grad(_ModeContext):  # noqa: N801 - PyTorch's name
+class enable_grad(_ModeContext):
     """A block (or decorated function) in which operations are recorded, whatever was outside."""
 
     __slots__ = ()
@@ -125,7 +127,7 @@ class enable_grad(_ModeContext):  # noqa: N801 - PyTorch's name
         set_mode(before | 1)
 
 
-class set_grad_enabled(_ModeContext):  # noqa: N801 - PyTorch's name
+class set_grad_enabled(_ModeContext):
     """Switch recording on or off: at once as a function, for the block as a context."""
 
     __slots__ = ("mode",)
@@ -150,7 +152,7 @@ class set_grad_enabled(_ModeContext):  # noqa: N801 - PyTorch's name
         return set_grad_enabled(self.mode)
 
 
-class inference_mode(_ModeContext):  # noqa: N801 - PyTorch's name
+class inference_mode(_ModeContext):
     """A block in which nothing is recorded, ever: its tensors can not enter a graph later."""
 
     __slots__ = ("mode",)

@@ -1,7 +1,7 @@
 """Looking at the graph and changing what it keeps: PyTorch's `autograd.graph`.
 
-In: tensors, nodes, the user's hooks.  Out: gradient edges, contexts that decide how saved tensors are kept,
-and hooks on the gradients of several tensors at once.
+In: tensors, nodes, the user's hooks.  Out: gradient edges, contexts that decide how saved tensors
+are kept, and hooks on the gradients of several tensors at once.
 """
 
 from __future__ import annotations
@@ -44,13 +44,15 @@ class GradientEdge(NamedTuple):
 
 
 def get_gradient_edge(tensor: Any) -> GradientEdge:
-    """Return the edge of ``tensor``; it stands for the tensor in ``inputs`` of `grad` and `backward`.
+    """Return the edge of ``tensor``; it stands for the tensor in ``inputs`` of `grad` and
+    `backward`.
 
     Raises: RuntimeError if the tensor does not require grad.
     """
     if not tensor.requires_grad:
         raise RuntimeError(
-            "It is not possible to get the gradient edge for a Tensor that does not require gradients"
+            "It is not possible to get the gradient edge for a Tensor that does not require "
+            "gradients"
         )
     return GradientEdge(tensor._edge.node, tensor._edge.nr)
 
@@ -68,8 +70,10 @@ def increment_version(tensor: Any) -> None:
 
 
 @contextmanager
-def unsafe_preserve_version_counter(tensor: Any) -> Iterator[None]:
-    """A block after which the version of ``tensor`` (or of each of several) is what it was before."""
+def _unsafe_preserve_version_counter(tensor: Any) -> Iterator[None]:
+    """A block after which the version of ``tensor`` (or of each of several) is what it was
+    before.
+    """
     tensors = (tensor,) if isinstance(tensor, TensorBase) else tuple(tensor)
     counters = [(item._version_counter(), item._version) for item in tensors]
     try:
@@ -82,7 +86,7 @@ def unsafe_preserve_version_counter(tensor: Any) -> Iterator[None]:
 # ---- saved tensors -------------------------------------------------------------------------------
 
 
-class saved_tensors_hooks:  # noqa: N801 - PyTorch's name
+class saved_tensors_hooks:
     """A block in which what operators save is replaced by ``pack_hook(tensor)``.
 
     ``unpack_hook`` gets that back when the value is needed, and returns a tensor.
@@ -114,7 +118,7 @@ class saved_tensors_hooks:  # noqa: N801 - PyTorch's name
         set_mode(get_mode() & ~modes.SAVED_HOOKS | bit)
 
 
-class save_on_cpu(saved_tensors_hooks):  # noqa: N801 - PyTorch's name
+class save_on_cpu(saved_tensors_hooks):
     """A block in which saved tensors are moved to the CPU, and back to their device when needed."""
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
@@ -126,7 +130,9 @@ class save_on_cpu(saved_tensors_hooks):  # noqa: N801 - PyTorch's name
 
 @contextmanager
 def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
-    """A block (or decorated function) in which using saved-tensor hooks raises ``error_message``."""
+    """A block (or decorated function) in which using saved-tensor hooks raises
+    ``error_message``.
+    """
     stack = saved_hooks.get()
     if stack and not isinstance(stack[-1], str):
         raise RuntimeError(error_message)
@@ -203,8 +209,8 @@ def register_multi_grad_hook(
 ) -> RemovableHandle:
     """Call ``fn`` once per backward, when the gradients of ``tensors`` are known.
 
-    ``mode="all"``: ``fn(gradients)``, None for tensors that this backward does not reach, when the last
-    one arrived; ``mode="any"``: ``fn(gradient)`` with the first one.
+    ``mode="all"``: ``fn(gradients)``, None for tensors that this backward does not reach, when the
+    last one arrived; ``mode="any"``: ``fn(gradient)`` with the first one.
     Returns: a handle whose ``remove()`` takes the hook off.
     Raises: ValueError for another mode.
     """
@@ -221,7 +227,7 @@ def _any_hook(fn: Callable[[Any], None]) -> Callable[[int], Callable[[Any], None
     seen: list[Any] = [None]  # the walk that was answered last
 
     def hook(gradient: Any) -> None:
-        walk = engine.running_walk()
+        walk = engine.running.get()
         with lock:
             first = seen[0] is not walk
             seen[0] = walk
@@ -240,7 +246,7 @@ def _all_hook(
 
     def make(index: int) -> Callable[[Any], None]:
         def hook(gradient: Any) -> None:
-            walk = engine.running_walk()
+            walk = engine.running.get()
             with lock:
                 if walk not in collected:
                     collected[walk] = ([_count_reached(walk, edges)], [None] * len(edges))
@@ -259,10 +265,21 @@ def _all_hook(
 
 
 def _count_reached(walk: Any, edges: Sequence[Any]) -> int:
-    """How many of ``edges`` the running walk will deliver a gradient to."""
+    """How many of ``edges`` the running walk delivers a gradient to."""
     if walk.captures and not walk.accumulate and any(edge.leaf for edge in edges):
         raise RuntimeError(
             "A leaf node was passed to _will_engine_execute_node but we are currently running "
             "autograd.grad(). This is currently not supported."
         )
-    return sum(walk.will_run(edge.node) for edge in edges)
+    wanted = {node for node, _ in walk.captures}
+    reached: set[Any] = set()
+    todo = [edge.node for edge in walk.roots]
+    while todo:
+        node = todo.pop()
+        if node in reached:
+            continue
+        if walk.needed is not None and node not in wanted and node.seq not in walk.needed:
+            continue
+        reached.add(node)
+        todo += [edge.node for edge in node.edges if edge is not None]
+    return sum(edge.node in reached for edge in edges)

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["freed", "modified", "no_grad_fn", "not_scalar", "type_name"]
+__all__ = [
+    "freed",
+    "modified",
+    "no_grad_fn",
+    "not_scalar",
+    "output_of",
+    "short_name",
+    "type_name",
+]
 
 _LEGACY = {
     "float32": "FloatTensor",
@@ -54,33 +62,61 @@ def scalar_name(dtype: Any) -> str:
 def freed(node: Any) -> RuntimeError:
     """A backward through a node whose saved tensors are gone."""
     return RuntimeError(
-        "Trying to backward through the graph a second time (or directly access saved tensors after "
-        "they have already been freed). Saved intermediate values of the graph are freed when you call "
-        ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+        "Trying to backward through the graph a second time (or directly access saved tensors "
+        "after "
+        "they have already been freed). Saved intermediate values of the graph are freed when you "
+        "call "
+        ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through "
+        "the "
         "graph a second time or if you need to access saved tensors after calling backward. "
-        f"(The freed node is {node.name()}. If two losses share a part of the graph, add them and call "
+        f"(The freed node is {node.name()}. If two losses share a part of the graph, add them and "
+        "call "
         "backward() once.)"
     )
 
 
-def modified(node: Any, name: str, desc: Any, counter: Any, expected: int, source: str) -> RuntimeError:
-    """A saved tensor was overwritten before its node ran."""
+def modified(
+    node: Any, name: str, desc: Any, counter: Any, expected: int, origin: str = ""
+) -> RuntimeError:
+    """A saved tensor was overwritten before its node ran; ``origin`` is `output_of` what made
+    it.
+    """
     where = "" if counter.site is None else f" It was last written in place at {counter.site}."
+    made = f", which is {origin}," if origin else ""
     return RuntimeError(
-        "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[{type_name(desc.dtype)} {list(desc.shape)}]{source}, is at version {counter.value}; expected "
-        f"version {expected} instead. Hint: enable anomaly detection to find the operation that failed to "
-        "compute its gradient, with torch.autograd.set_detect_anomaly(True)."
-        f"\n{node.name()} needs '{name}' as it was when the operation ran.{where} Write the result to a "
-        "new tensor instead (x = x + 1 rather than x += 1), or clone() before writing."
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        f"operation: [{type_name(desc.dtype)} {list(desc.shape)}]{made} is at version "
+        f"{counter.value}; expected version {expected} instead. Hint: enable anomaly detection to "
+        "find the operation that failed to compute its gradient, with "
+        f"torch.autograd.set_detect_anomaly(True).\n{node.name()} needs '{name}' as it was when "
+        "the "
+        f"operation ran.{where} Write the result to a new tensor instead (x = x + 1 rather than "
+        "x += 1), or clone() before writing."
     )
+
+
+def short_name(node: Any) -> str:
+    """The name of an operation in a sentence: ``Mul`` for ``MulBackward0``."""
+    name: str = node.name().rpartition("::")[2]
+    return name.rstrip("0123456789").removesuffix("Backward") or name
+
+
+def output_of(edge: Any) -> str:
+    """``output 0 of Mul`` for the edge of a result; empty for leaves and tensors without
+    history.
+    """
+    if edge is None or edge.leaf:
+        return ""
+    return f"output {edge.nr} of {short_name(edge.node)}"
 
 
 def no_grad_fn(index: int) -> RuntimeError:
     """A root of backward that nothing was recorded for."""
     return RuntimeError(
-        f"element {index} of tensors does not require grad and does not have a grad_fn. (Nothing that "
-        "requires grad led to it, or the graph was cut: by detach(), .data, .item(), numpy(), no_grad(), "
+        f"element {index} of tensors does not require grad and does not have a grad_fn. (Nothing "
+        "that "
+        "requires grad led to it, or the graph was cut: by detach(), .data, .item(), numpy(), "
+        "no_grad(), "
         "or an integer dtype. Setting requires_grad = True on it would not bring the graph back.)"
     )
 
@@ -89,6 +125,7 @@ def not_scalar(shape: Any) -> RuntimeError:
     """backward() without a gradient on a tensor with several elements."""
     return RuntimeError(
         "grad can be implicitly created only for scalar outputs. (This output has shape "
-        f"{list(shape)}: reduce it first, for example with .sum(), or give backward() a gradient of that "
+        f"{list(shape)}: reduce it first, for example with .sum(), or give backward() a gradient "
+        "of that "
         "shape: the weight of each element.)"
     )

@@ -24,7 +24,9 @@ _next_id = itertools.count().__next__
 
 
 class RemovableHandle:
-    """What registering a hook returns: ``remove()`` takes the hook off, as does leaving a ``with`` block."""
+    """What registering a hook returns: ``remove()`` takes the hook off, as does leaving a ``with``
+    block.
+    """
 
     id: int
 

@@ -1,8 +1,8 @@
 """Nodes: what the tape is made of, with PyTorch's public protocol.
 
-In: created by the call of an operator (core/call.py), by `autograd.Function`, by in-place writes.  Out:
-the graph that `core/engine.py` walks: `Node`, `OutEdge` for outputs beyond a single one, and `AccumulateGrad`,
-the end of the line at a leaf.
+In: created by the call of an operator (core/call.py), by `autograd.Function`, by in-place writes.
+Out: the graph that `core/engine.py` walks: `Node`, `OutEdge` for outputs beyond a single one, and
+`AccumulateGrad`, the end of the line at a leaf.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ next_seq = itertools.count(1).__next__
 class Node:
     """One recorded operation: edges to where its operands came from, and what its rules need.
 
-    ``desc`` describes the output (a tuple of descriptors when there are several); ``saved`` is what the
-    rules named, None once freed; ``versions`` are the saved tensors' versions, None when all are 0;
-    ``counter`` is the version counter of a saved output.
+    ``desc`` describes the output (a tuple of descriptors when there are several); ``saved`` is
+    what the rules named, None once freed; ``versions`` are the saved tensors' versions, None when
+    all are 0; ``counter`` is the version counter of a saved output.
     """
 
     __slots__ = (
@@ -36,6 +36,7 @@ class Node:
     leaf: ClassVar[bool] = False
     nr: ClassVar[int] = 0
     op: ClassVar[Any] = None
+    namespace: ClassVar[str] = ""  # of nodes that PyTorch names with one, before the class's name
 
     edges: tuple[Any, ...]
     saved: Any
@@ -56,8 +57,8 @@ class Node:
         self.counter = counter
 
     def name(self) -> str:
-        """The name of the operation, as printed in ``grad_fn=<...>``."""
-        return type(self).__name__
+        """The name of the operation; without namespace it is printed in ``grad_fn=<...>``."""
+        return self.namespace + type(self).__name__
 
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
@@ -83,7 +84,9 @@ class Node:
         return self.hooks
 
     def register_hook(self, fn: Hook) -> RemovableHandle:
-        """Call ``fn(grad_inputs, grad_outputs)`` after this node ran; a result replaces ``grad_inputs``."""
+        """Call ``fn(grad_inputs, grad_outputs)`` after this node ran; a result replaces
+        ``grad_inputs``.
+        """
         state = self.hook_state()
         if state.post is None:
             state.post = HookTable()
@@ -100,13 +103,37 @@ class Node:
         """Call ``fn(grad)`` with the gradient of output ``nr`` before this node runs."""
         return add_hook(self.hook_state().tensor.setdefault(nr, HookTable()), fn)
 
+    def __call__(self, *grad_outputs: Any) -> Any:
+        """Return the gradients of the operands, recorded: a tuple, or bare if there is one operand.
+
+        ``grad_outputs``: one gradient (or None) per output of the node.
+        Raises: TypeError for another number of gradients, or something that is no tensor.
+        """
+        several = type(self.desc) is tuple
+        expected = len(self.desc) if several else 1
+        if len(grad_outputs) != expected:
+            raise TypeError(f"expected {expected} arguments, got {len(grad_outputs)} instead")
+        for i, g in enumerate(grad_outputs):
+            if g is not None and not isinstance(g, TensorBase):
+                raise TypeError(f"argument {i} is not a Variable")
+        results: tuple[Any, ...] = (None,) * len(self.edges)
+        if self.plan.runs_undefined or any(g is not None for g in grad_outputs):
+            found = self.plan.pull_tensors(self, list(grad_outputs) if several else grad_outputs[0])
+            at = self.plan.bare
+            results = found if at < 0 else (*results[:at], found, *results[at + 1 :])
+        return results[0] if len(results) == 1 else tuple(results)
+
     def __getattr__(self, attribute: str) -> Any:
         if attribute.startswith(("_saved_", "_raw_saved_")) and self.plan is not None:
             return self.plan.saved_attribute(self, attribute)
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{attribute}'")
 
+    def __dir__(self) -> list[str]:
+        shown = [] if self.plan is None else self.plan.saved_attributes()
+        return sorted([*super().__dir__(), *shown])
+
     def __repr__(self) -> str:
-        return f"<{self.name()} object at {id(self):#x}>"
+        return f"<{type(self).__name__} object at {id(self):#x}>"
 
 
 class OutEdge:
@@ -134,13 +161,14 @@ _new = object.__new__
 class AccumulateGrad(Node):
     """The end of the line at a leaf: owns the leaf's gradient.
 
-    The leaf refers to it; it refers to the leaf weakly, so that there is no cycle, and to the leaf's
-    memory, so that ``variable`` can still be shown when only the graph is left.
+    The leaf refers to it; it refers to the leaf weakly, so that there is no cycle, and to the
+    leaf's memory, so that ``variable`` can still be shown when only the graph is left.
     """
 
     __slots__ = ("_ref", "grad", "memory")
 
     leaf: ClassVar[bool] = True
+    namespace: ClassVar[str] = "torch::autograd::"
 
     def __init__(self, tensor: TensorBase) -> None:
         self.edges = ()

@@ -122,6 +122,7 @@ class Op:
     def saved_name(self, name: str) -> str:
         """What PyTorch calls the saved value ``name`` on the node."""
         common = {"input": "self", "out": "result", "axis": "dim", "keepdims": "keepdim"}
+        common["input_shape"] = "self_sym_sizes"
         return self.saved_names.get(name, common.get(name, name))
 
     def out_edge(self, node: Node, nr: int) -> Any:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from adjoint.array import numpy_
 from adjoint.core import errors
 from adjoint.core.node import Node
-from adjoint.core.saved import PackedValue
+from adjoint.core.saved import PackedValue, SavedTensor, as_tensor
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
 if TYPE_CHECKING:
@@ -151,8 +151,9 @@ class Plan:
             counter = value._counter
             expected = node.versions[i] if node.versions else 0
             if counter is not None and counter.value != expected:
+                origin = errors.output_of(value._edge)
                 raise errors.modified(
-                    node, self.names[i], value._desc, counter, expected, _source_of(value)
+                    node, self.names[i], value._desc, counter, expected, origin
                 )
             return value
         if self.kinds[i] == OUT:
@@ -161,7 +162,7 @@ class Plan:
                 counters = counter or {}
                 for c in counters.values():
                     if c.value:
-                        raise errors.modified(node, "result", node.desc[0], c, 0, "")
+                        raise errors.modified(node, "result", node.desc[0], c, 0)
                 return tuple(
                     make_tensor(raw, node.op.out_edge(node, k), node.desc[k])
                     for k, raw in enumerate(value)
@@ -169,9 +170,8 @@ class Plan:
             expected = node.versions[i] if node.versions else 0
             if counter is not None and counter.value != expected:
                 raise errors.modified(
-                    node, "result", node.desc, counter, expected,
-                    f", which is output 0 of {node.name()}",
-                )  # fmt: skip
+                    node, "result", node.desc, counter, expected, errors.output_of(node)
+                )
             result = make_tensor(value, node, node.desc)
             result._counter = counter
             return result
@@ -238,17 +238,38 @@ class Plan:
 
     # ---- what users see ----------------------------------------------------------------------
 
+    def saved_attributes(self) -> list[str]:
+        """The names under which a node shows what its operator saves, wanted here or not."""
+        shown = []
+        for name in sorted({n for rule in self.op.rules if rule for n in rule.names}):
+            kind = self.op.kind_of(name)
+            if kind not in (NEEDS, SHAPES):
+                shown.append(f"_saved_{self._shown(name)}")
+            if kind in (OPERAND, OUT):
+                shown.append(f"_raw_saved_{self._shown(name)}")
+        return shown
+
+    def _shown(self, name: str) -> str:
+        """What PyTorch calls the value that a rule asks for as ``name``."""
+        op = self.op
+        if op.kind_of(name) == SHAPE:
+            return f"{op.saved_name(name.removesuffix('_shape'))}_sym_sizes"
+        return op.saved_name(name)
+
     def saved_attribute(self, node: Node, attribute: str) -> Any:
-        """``node._saved_<name>`` and ``node._raw_saved_<name>``."""
+        """``node._saved_<name>``, the value, and ``node._raw_saved_<name>``, a `SavedTensor`."""
         raw = attribute.startswith("_raw_saved_")
         wanted = attribute.removeprefix("_raw_saved_").removeprefix("_saved_")
         for i, name in enumerate(self.names):
-            shown = self.op.saved_name(name)
-            if wanted in (shown, name):
+            if wanted == self._shown(name):
+                if raw:
+                    return SavedTensor(node, i)
                 if node.saved is None:
                     raise errors.freed(node)
-                return node.saved[i] if raw else self.saved_value(node, i)
-        raise AttributeError(f"'{node.name()}' object has no attribute '{attribute}'")
+                return as_tensor(self.saved_value(node, i))
+        if attribute not in self.saved_attributes():
+            raise AttributeError(f"'{type(node).__name__}' object has no attribute '{attribute}'")
+        return SavedTensor(node, None) if raw else None
 
 
 def _is_complex(g: Any, node: Node) -> bool:
@@ -256,13 +277,6 @@ def _is_complex(g: Any, node: Node) -> bool:
     if isinstance(desc, tuple):
         return any(d.dtype.is_complex for d in desc)
     return desc.dtype.is_complex
-
-
-def _source_of(tensor: TensorBase) -> str:
-    edge = tensor._edge
-    if edge is None or edge.leaf:
-        return ""
-    return f", which is output {edge.nr} of {edge.node.name()}"
 
 
 # ---- the straight path ---------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from adjoint.ops.families import general, linear
 from adjoint.ops.loss import chosen_reduction
 from adjoint.ops.pointwise import add, div, mul, neg
 from adjoint.ops.reduce import sum
+from adjoint.ops.scatter import masked_fill
 from adjoint.ops.softmax import log_softmax
 from adjoint.ops.view import reshape
 
@@ -60,8 +61,14 @@ def _nll_vjp(
     shape = tuple(index.shape)
     if reduction == "mean":
         g = g / (xp.size(shape) if each is None else xp.sum(each))
-    sent = xp.broadcast_to(-g, shape) if each is None else -g * each
-    return xp.scatter_add(xp.expand_dims(sent, (1,)), input_shape, xp.expand_dims(index, (1,)), 1)
+    if each is None:
+        sent = xp.broadcast_to(-g, shape)
+    else:
+        sent = xp.where(each == 0, xp.zeros_like(each), -g * each)
+    axis = min(len(input_shape) - 1, 1)
+    return xp.scatter_add(
+        xp.expand_dims(sent, (axis,)), input_shape, xp.expand_dims(index, (axis,)), axis
+    )
 
 
 def _nll(
@@ -74,7 +81,9 @@ def _nll(
     dense: bool,
 ) -> Array:
     index, each = _weights(xp, input.dtype, target, weight, ignore_index, dense)
-    losses = -xp.squeeze(xp.take_along_axis(input, xp.expand_dims(index, (1,)), 1), (1,))
+    axis = min(input.ndim - 1, 1)
+    picked = xp.take_along_axis(input, xp.expand_dims(index, (axis,)), axis)
+    losses = -xp.squeeze(picked, (axis,))
     if each is not None:
         # An ignored sample contributes nothing, whatever its score, nan included.
         losses = xp.where(each == 0, xp.zeros_like(losses), losses * each)
@@ -86,7 +95,7 @@ def _nll(
     return total / (xp.size(tuple(index.shape)) if each is None else xp.sum(each))
 
 
-@general(_nll_vjp, None, None)
+@general(_nll_vjp)
 def _nll_loss(
     xp: Any,
     input: Array,
@@ -101,7 +110,7 @@ def _nll_loss(
     return _nll(xp, input, target, weight, reduction, ignore_index, dense)
 
 
-@general(_nll_vjp, None, None, node="NllLoss2DBackward0")
+@general(_nll_vjp, node="NllLoss2DBackward0")
 def _nll_loss2d(
     xp: Any,
     input: Array,
@@ -129,23 +138,14 @@ def _over_number(xp: Any, input: Array, *, number: float) -> Array:
     return input / number
 
 
-@general(
-    lambda xp, g, target, ignore_index: xp.where(target == ignore_index, xp.zeros_like(g), g),
-    None,
-    node="MaskedFillBackward0",
-)
-def _without_ignored(xp: Any, input: Array, target: Array, *, ignore_index: int) -> Array:
-    """Return the losses with 0 where the target is to be ignored."""
-    return xp.where(target == ignore_index, xp.zeros_like(input), input)
-
-
 # ---- checks --------------------------------------------------------------------------------------
 
 
 def _checked_targets(target: Tensor, classes: int, ignore_index: int) -> bool:
     """Whether all targets count; see Note [Targets].
 
-    Raises: RuntimeError for another dtype than int64 and uint8; IndexError for a target out of range.
+    Raises: RuntimeError for a dtype that is neither int64 nor uint8; IndexError for a target out of
+    range.
     """
     dtype = target._desc.dtype
     if dtype is not dtypes.int64 and dtype is not dtypes.uint8:
@@ -157,12 +157,12 @@ def _checked_targets(target: Tensor, classes: int, ignore_index: int) -> bool:
     if not isinstance(raw, np.ndarray | np.generic):
         return False
     # As unsigned numbers, negative ones are too large: one comparison finds both.
-    wrapped = raw.view(np.uint64) if dtype is dtypes.int64 else raw
+    wrapped: Any = raw.view(np.uint64) if dtype is dtypes.int64 else raw
     if not wrapped.size or wrapped.max() < classes:
         return not (0 <= ignore_index < classes and bool((raw == ignore_index).any()))
     outside = (wrapped >= classes) & (raw != ignore_index)
     if outside.any():
-        first = int(np.asarray(raw)[np.nonzero(outside)][0]) if raw.ndim else int(raw)
+        first = int(np.atleast_1d(raw)[np.atleast_1d(outside)][0])
         raise IndexError(
             f"Target {first} is out of bounds. (There are {classes} classes, numbered from 0.)"
         )
@@ -234,10 +234,9 @@ def _nll_of(
         classes = shape[-1]
         _check_weight(input, weight, classes)
         options["dense"] = _checked_targets(target, classes, ignore_index)
-        if n == 2:
-            return _nll_loss(input, target, weight, **options)
-        rows = reshape(input, (1, classes))
-        return reshape(_nll_loss(rows, reshape(target, (1,)), weight, **options), wanted)
+        if n == 1 and wanted:
+            target = reshape(target, ())
+        return _nll_loss(input, target, weight, **options)
     if wanted != (shape[0], *shape[2:]):
         raise RuntimeError(f"size mismatch (got input: {list(shape)} , target: {list(wanted)}")
     _check_weight(input, weight, shape[1])
@@ -284,7 +283,7 @@ def cross_entropy(
         return loss
     classes = input._desc.shape[axis]
     spread = scores if weight is None else mul(scores, _per_class(weight, scores, axis))
-    smooth = _without_ignored(neg(sum(spread, axis)), target, ignore_index=ignore_index)
+    smooth = masked_fill(neg(sum(spread, axis)), target == ignore_index, 0.0)
     if reduction != "none":
         smooth = sum(smooth)
     if reduction == "mean":

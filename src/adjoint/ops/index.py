@@ -131,6 +131,28 @@ def _slice_into(xp: Any, input: Array, *, shape: Shape, index: Any) -> Array:
     return xp.slice_into(input, shape, index)
 
 
+@operator(
+    "linear",
+    (lambda xp, g, input_shape, index, axis: xp.scatter_add(g, input_shape, index, axis), None),
+    linear=True,
+    node="GatherBackward0",
+)
+def _pick_along(xp: Any, input: Array, index: Array, *, axis: int) -> Array:
+    """Return elements picked along one axis; ``index`` may be shorter than ``input`` on others."""
+    return xp.take_along_axis(input, index, axis)
+
+
+@operator(
+    "linear",
+    (lambda xp, g, index, axis: xp.take_along_axis(g, index, axis), None),
+    linear=True,
+    node="ScatterAddBackward0",
+)
+def _add_along(xp: Any, input: Array, index: Array, *, shape: Shape, axis: int) -> Array:
+    """Return zeros of ``shape`` to which ``input`` is added along one axis."""
+    return xp.scatter_add(input, shape, index, axis)
+
+
 # ---- the Tensor world's names (ops/vocabulary.py) ------------------------------------------------
 
 
@@ -146,9 +168,23 @@ def _index_add(input: Tensor, *, shape: Shape, index: Any) -> Tensor:
     return _index_accumulate(input, tensor, shape=shape, axes=axes)
 
 
+def _gather(input: Tensor, *, index: Any, axis: int) -> Tensor:
+    """Return elements of ``input`` picked along one axis."""
+    return _pick_along(input, _as_tensor(index), axis=axis)
+
+
+def _scatter_add(input: Tensor, *, shape: Shape, index: Any, axis: int) -> Tensor:
+    """Return zeros of ``shape`` to which ``input`` is added along one axis."""
+    return _add_along(input, _as_tensor(index), shape=shape, axis=axis)
+
+
+def _as_tensor(index: Any) -> Tensor:
+    return index if isinstance(index, TensorBase) else make_tensor(index)
+
+
 def _joined(full: tuple[Any, ...]) -> tuple[Tensor, Shape]:
     axes = tuple(a for a, item in enumerate(full) if not isinstance(item, slice))
-    tensors = [full[a] if isinstance(full[a], TensorBase) else make_tensor(full[a]) for a in axes]
+    tensors = [_as_tensor(full[a]) for a in axes]
     return (tensors[0] if len(tensors) == 1 else join.stack(tensors)), axes
 
 
@@ -212,7 +248,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
         raise no_dims()
     if type(index) is slice and not input._desc.shape:
         raise IndexError("slice() cannot be applied to a 0-dim tensor.")
-    found = Expression(input, items_of(index))
+    found = Expression(input, (None,) if index is True else items_of(index))
     target = found.result
     if found.picks:
         tensor, axes = found.picked()
@@ -220,8 +256,8 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
             raise RuntimeError(
                 "masked_fill_ only supports boolean masks, but got mask with dtype unsigned char"
             )
-        index_put(target, tensor, axes, _without_leading_ones(value), False)
-    elif number:
+        index_put_into(target, tensor, axes, _without_leading_ones(value), False)
+    elif not value._desc.shape:
         apply_inplace(_fill_value.op, target, (value,), {})  # type: ignore[attr-defined]
     else:
         if value._desc.shape != target._desc.shape:
@@ -232,22 +268,11 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
         copy_(target, value)
 
 
-def index_put(
+def index_put_into(
     target: Tensor, index: Tensor, axes: Shape, value: Tensor, accumulate: bool
 ) -> Tensor:
     """Write or add ``value`` where an index tensor picks from ``axes`` of ``target``, in place."""
-    dtype = target._desc.dtype
-    mask = index._desc.dtype is dtypes.bool_
-    if value._desc.dtype is not dtype:
-        if not mask or value._desc.shape:
-            raise RuntimeError(
-                "Index put requires the source and destination dtypes match, got "
-                f"{scalar_name(dtype)} for the destination and {scalar_name(value._desc.dtype)} "
-                "for the source."
-            )
-        if value._desc.dtype.is_complex and not dtype.is_complex:
-            raise overflow(dtype)
-    _check_picked(target, index, axes, value)
+    check_put(target, index, axes, value)
     operands = (value, index)
     params = {"axes": axes, "accumulate": accumulate}
     try:
@@ -256,28 +281,39 @@ def index_put(
         raise _out_of_bounds(target, index, axes) from None
 
 
-def _check_picked(target: Tensor, index: Tensor, axes: Shape, value: Tensor) -> None:
-    """The value must broadcast to what would be picked."""
-    given = value._desc.shape
-    if not given:
+def check_put(target: Tensor, index: Tensor, axes: Shape, value: Tensor) -> None:
+    """Raise RuntimeError where the dtype or the shape of ``value`` does not fit what is picked."""
+    dtype, given = target._desc.dtype, value._desc
+    shape = _picked_shape(target, index, axes)
+    lead = len(shape) - len(given.shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(given.shape, shape[lead:])):
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(given.shape)} cannot be broadcast to "
+            f"indexing result of shape {list(shape)}"
+        )
+    if given.dtype is dtype:
         return
+    if index._desc.dtype is not dtypes.bool_ or given.shape:
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{scalar_name(dtype)} for the destination and {scalar_name(given.dtype)} for the "
+            "source."
+        )
+    if given.dtype.is_complex and dtype.category in (dtypes.INTEGRAL, dtypes.FLOATING):
+        raise overflow(dtype)
+
+
+def _picked_shape(target: Tensor, index: Tensor, axes: Shape) -> Shape:
     sizes, picked = target._desc.shape, index._desc.shape
     if index._desc.dtype is dtypes.bool_:
         rest = sizes[axes[0] + len(picked) :]
-        shape = (*sizes[: axes[0]], int(np.count_nonzero(index._array)), *rest)
-    elif len(axes) == 1:
-        shape = (*sizes[: axes[0]], *picked, *sizes[axes[0] + 1 :])
-    else:
-        adjacent = axes[-1] - axes[0] == len(axes) - 1
-        kept = [n for axis, n in enumerate(sizes) if axis not in axes]
-        first = axes[0] if adjacent else 0
-        shape = (*kept[:first], *picked[1:], *kept[first:])
-    lead = len(shape) - len(given)
-    if lead < 0 or any(n not in (1, m) for n, m in zip(given, shape[lead:])):
-        raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(given)} cannot be broadcast to indexing "
-            f"result of shape {list(shape)}"
-        )
+        return (*sizes[: axes[0]], int(np.count_nonzero(index._array)), *rest)
+    if len(axes) == 1:
+        return (*sizes[: axes[0]], *picked, *sizes[axes[0] + 1 :])
+    adjacent = axes[-1] - axes[0] == len(axes) - 1
+    kept = [n for axis, n in enumerate(sizes) if axis not in axes]
+    first = axes[0] if adjacent else 0
+    return (*kept[:first], *picked[1:], *kept[first:])
 
 
 def _leading_ones(shape: Shape) -> int:

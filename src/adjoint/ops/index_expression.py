@@ -1,7 +1,7 @@
 """Index expressions: what stands between the brackets, taken apart.
 
-In: a Tensor and what the user wrote.  Out: the view that integers, slices and None make, and at most
-one index tensor with the axes that it picks from.
+In: a Tensor and what the user wrote.  Out: the view that integers, slices and None make, and at
+most one index tensor with the axes that it picks from.
 
 Note [Index tensors]
     A single index tensor or mask is the user's own, so that a later write to it is noticed before
@@ -31,6 +31,7 @@ class Expression:
     def __init__(self, input: Tensor, items: tuple[Any, ...]) -> None:
         self.result = input
         self.axis = 0
+        self.consumed = 0  # how many axes of the input are behind us
         self.picks: list[tuple[int, Tensor]] = []
         items = tuple(_listed(item) for item in items)
         consumed = sum(map(_consumed, items))
@@ -38,8 +39,10 @@ class Expression:
             raise IndexError(
                 f"too many indices for tensor of dimension {input.ndim} ({consumed} were given)"
             )
+        rest = input.ndim - consumed
         for item in items:
-            self.apply(item, input.ndim - consumed)
+            self.apply(item, rest)
+            self.consumed += rest if item is Ellipsis else _consumed(item)
 
     def apply(self, item: Any, rest: int) -> None:
         """One item of the expression; an ellipsis stands for ``rest`` axes."""
@@ -54,13 +57,13 @@ class Expression:
         elif isinstance(item, TensorBase):
             self.apply_tensor(item)
         else:
-            self.result = selected(self.result, self.axis, item)
+            self.result = selected(self.result, self.axis, item, self.consumed)
 
     def apply_tensor(self, item: Tensor) -> None:
         """An index tensor or a mask; one without dims selects, or adds an axis that it masks."""
         shape, dtype = item._desc.shape, item._desc.dtype
         if not shape and dtype.category == dtypes.INTEGRAL and dtype is not dtypes.uint8:
-            self.result = selected(self.result, self.axis, int(item._array))
+            self.result = selected(self.result, self.axis, int(item._array), self.consumed)
             return
         if dtype not in _INDEX_DTYPES:
             raise IndexError(
@@ -150,7 +153,7 @@ def _listed(item: Any) -> Any:
         return item
     if isinstance(item, TensorBase):
         return item
-    if isinstance(item, bool | np.bool_):
+    if isinstance(item, bool):
         return make_tensor(np.bool_(item))
     if isinstance(item, list | tuple | range | np.ndarray):
         return make_tensor(_index_array(item))
@@ -205,14 +208,16 @@ def _consumed(item: Any) -> int:
     return 1
 
 
-def selected(input: Tensor, axis: int, index: int) -> Tensor:
+def selected(input: Tensor, axis: int, index: int, dim: int = 0) -> Tensor:
+    """``input`` at one place of ``axis``, which the user knows as ``dim``."""
     size = input._desc.shape[axis]
     if not -size <= index < size:
-        raise IndexError(f"index {index} is out of bounds for dimension {axis} with size {size}")
+        raise IndexError(f"index {index} is out of bounds for dimension {dim} with size {size}")
     return view._select(input, axis=axis, index=index + size if index < 0 else index)
 
 
 def sliced(input: Tensor, axis: int, item: slice, skip_full: bool) -> Tensor:
+    """A slice of ``input`` along ``axis``; steps may be negative."""
     size = input._desc.shape[axis]
     start, stop, step = item.indices(size)
     if skip_full and start == 0 and stop >= size and step == 1:

@@ -7,7 +7,7 @@ mean or sum.  Losses over classes are in `ops/classes.py`.
 from __future__ import annotations
 
 import warnings
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from adjoint.array import dtypes
 from adjoint.core.errors import scalar_name
@@ -117,12 +117,12 @@ def _bce_input(
 def _bce_target(
     xp: Any, g: Array, input: Array, target: Array, weight: Array, reduction: str
 ) -> Array:
-    slope = xp.maximum(xp.log1p(-input), -100) - xp.maximum(xp.log(input), -100)
+    slope = xp.log1p(-input) - xp.log(input)
     slope = slope if weight is None else slope * weight
     return slope * g * _share(xp, tuple(input.shape), reduction)
 
 
-@general(_bce_input, _bce_target, None)
+@general(_bce_input, _bce_target)
 def _binary_cross_entropy(
     xp: Any, input: Array, target: Array, weight: Array, *, reduction: str
 ) -> Array:
@@ -171,7 +171,7 @@ def _logits_target(
     return slope * g * _share(xp, tuple(input.shape), reduction)
 
 
-@general(_logits_input, _logits_target, None, None)
+@general(_logits_input, _logits_target)
 def _binary_cross_entropy_with_logits(
     xp: Any, input: Array, target: Array, weight: Array, pos_weight: Array, *, reduction: str
 ) -> Array:
@@ -211,7 +211,7 @@ def chosen_reduction(
 
 def _pair(name: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Both operands in their common shape; a warning where they had to be broadcast."""
-    if not isinstance(target, TensorBase):
+    if not isinstance(cast(Any, target), TensorBase):
         raise AttributeError(
             f"'{type(target).__name__}' object has no attribute 'size' "
             f"(the target of {name} must be a Tensor)"
@@ -353,7 +353,9 @@ def huber_loss(
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     _floating("huber_cpu", a, b)
     if weight is not None:
-        return _weighted(_huber_loss(a, b, reduction="none", delta=delta), weight, reduction, input)
+        if weight.size() != input.size():
+            raise ValueError("Weights and input must have the same size.")
+        return _composed(mul(_huber_loss(a, b, reduction="none", delta=delta), weight), reduction)
     return _huber_loss(a, b, reduction=reduction, delta=delta)
 
 

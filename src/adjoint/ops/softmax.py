@@ -11,15 +11,13 @@ from typing import Any
 from adjoint.array import dtypes
 from adjoint.core.errors import scalar_name
 from adjoint.core.tensor_base import TensorBase
-from adjoint.ops.arguments import Dims, canonical_dim, canonical_dims
+from adjoint.ops.arguments import canonical_dim
 from adjoint.ops.families import general
-from adjoint.ops.view import clone
 
-__all__ = ["log_softmax", "logsumexp", "softmax"]
+__all__ = ["log_softmax", "softmax"]
 
 Array = Any
 Tensor = Any
-Axes = tuple[int, ...]
 
 
 def _softmax_vjp(xp: Any, g: Array, out: Array, axis: int) -> Array:
@@ -30,6 +28,8 @@ def _softmax_vjp(xp: Any, g: Array, out: Array, axis: int) -> Array:
 @general(_softmax_vjp)
 def _softmax(xp: Any, input: Array, *, axis: int) -> Array:
     """Return ``exp(input)`` divided by its sum along an axis."""
+    if not input.shape[axis]:
+        return xp.copy(input)
     powers = xp.exp(input - xp.max(input, axis=(axis,), keepdims=True))
     return powers / xp.sum(powers, axis=(axis,), keepdims=True)
 
@@ -41,26 +41,10 @@ def _log_softmax_vjp(xp: Any, g: Array, out: Array, axis: int) -> Array:
 @general(_log_softmax_vjp)
 def _log_softmax(xp: Any, input: Array, *, axis: int) -> Array:
     """Return the logarithm of `_softmax`."""
+    if not input.shape[axis]:
+        return xp.copy(input)
     shifted = input - xp.max(input, axis=(axis,), keepdims=True)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=(axis,), keepdims=True))
-
-
-def _logsumexp_vjp(
-    xp: Any, g: Array, input: Array, out: Array, axis: Axes, keepdims: bool
-) -> Array:
-    if not keepdims:
-        g, out = xp.expand_dims(g, axis), xp.expand_dims(out, axis)
-    return g * xp.exp(input - out)
-
-
-@general(_logsumexp_vjp, node="LogsumexpBackward0")
-def _logsumexp(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
-    """Return ``log(sum(exp(input)))`` over the axes."""
-    largest = xp.max(input, axis=axis, keepdims=True)
-    # Where all are -inf (or one is +inf) the difference would be nan.
-    largest = xp.where(xp.isfinite(largest), largest, xp.zeros_like(largest))
-    total = xp.log(xp.sum(xp.exp(input - largest), axis=axis, keepdims=True)) + largest
-    return total if keepdims else xp.squeeze(total, axis)
 
 
 # ---- PyTorch's functions -------------------------------------------------------------------------
@@ -101,7 +85,7 @@ def softmax(input: Tensor, dim: int, dtype: dtypes.dtype | None = None) -> Tenso
     wanted, axis = _prepared("softmax", input, dim, dtype)
     if not wanted._desc.shape:
         return _softmax(wanted.reshape(1), axis=0).reshape(())
-    return clone(wanted) if 0 in wanted._desc.shape else _softmax(wanted, axis=axis)
+    return _softmax(wanted, axis=axis)
 
 
 def log_softmax(input: Tensor, dim: int, dtype: dtypes.dtype | None = None) -> Tensor:
@@ -118,17 +102,4 @@ def log_softmax(input: Tensor, dim: int, dtype: dtypes.dtype | None = None) -> T
     wanted, axis = _prepared("log_softmax", input, dim, dtype)
     if not wanted._desc.shape:
         return _log_softmax(wanted.reshape(1), axis=0).reshape(())
-    return clone(wanted) if 0 in wanted._desc.shape else _log_softmax(wanted, axis=axis)
-
-
-def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
-    """Return ``log(sum(exp(input)))`` over ``dim``; integers in the default floating-point dtype.
-
-    Example:
-        >>> import adjoint as torch
-        >>> logsumexp(torch.tensor([1000.0, 1000.0]), 0)
-        tensor(1000.6931)
-    """
-    if input._desc.dtype.category < dtypes.FLOATING:
-        input = input.to(dtypes.get_default_dtype())
-    return _logsumexp(input, axis=canonical_dims(dim, len(input._desc.shape)), keepdims=keepdim)
+    return _log_softmax(wanted, axis=axis)

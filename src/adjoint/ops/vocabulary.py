@@ -13,10 +13,21 @@ from typing import Any
 from adjoint.array import descriptor, dtypes
 from adjoint.array import numpy_ as raw
 from adjoint.core.tensor_base import TensorBase, make_tensor
-from adjoint.ops import compare, index, inplace, join, pointwise, reduce, view
+from adjoint.ops import (
+    arrange,
+    compare,
+    index,
+    inplace,
+    join,
+    norms,
+    pointwise,
+    reduce,
+    special,
+    view,
+)
 from adjoint.ops import matmul as products
 from adjoint.ops.cast import to_dtype
-from adjoint.ops.families import elementwise, linear
+from adjoint.ops.families import linear
 
 Array = Any
 Shape = tuple[int, ...]
@@ -31,6 +42,13 @@ equal = compare.eq
 erf = pointwise.erf
 exp = pointwise.exp
 exp2 = pointwise.exp2
+arctan2 = pointwise.atan2
+tan = pointwise.tan
+trunc = pointwise.trunc
+log2 = pointwise.log2
+erfc = special.erfc
+hypot = special.hypot
+lgamma = special.lgamma
 floor = pointwise.floor
 isfinite = compare.isfinite
 isnan = compare.isnan
@@ -107,35 +125,9 @@ def cumsum(x: Array, axis: int) -> Array:
     return reduce._cumsum(x, axis=axis % x.ndim)
 
 
-def _cumprod_vjp(xp: Any, g: Array, input: Array, axis: int) -> Array:
-    """d out[j] / d input[i] = product of input[:j+1] without i: summed over j >= i, exact at
-    zeros.
-    """
-    moved = xp.swapaxes(input, axis, -1)
-    n = moved.shape[-1]
-    rows = xp.broadcast_to(xp.expand_dims(moved, (moved.ndim - 1,)), (*moved.shape[:-1], n, n))
-    eye = raw.eye(n, dtype=bool)
-    mask = eye if not isinstance(input, TensorBase) else make_tensor(eye)
-    partial = xp.cumprod(xp.where(mask, xp.ones_like(rows), rows), -1)  # row i: without input[i]
-    keep = raw.triu(raw.ones((n, n), bool))
-    kept = keep if not isinstance(input, TensorBase) else make_tensor(keep)
-    partial = xp.where(kept, partial, xp.zeros_like(partial))
-    out = xp.sum(partial * xp.expand_dims(xp.swapaxes(g, axis, -1), (g.ndim - 1,)), axis=(g.ndim,))
-    return xp.swapaxes(out, axis, -1)
-
-
-@elementwise(_cumprod_vjp, node="CumprodBackward0")
-def _cumprod(xp: Any, input: Array, *, axis: int) -> Array:
-    """Return the running product along an axis."""
-    return xp.cumprod(input, axis)
-
-
-_cumprod.op.family = "general"  # type: ignore[attr-defined]
-
-
 def cumprod(x: Array, axis: int) -> Array:
     """The running product."""
-    return _cumprod(x, axis=axis % x.ndim)
+    return norms._cumprod(x, axis=axis % x.ndim)
 
 
 # ---- shape ---------------------------------------------------------------------------------------
@@ -173,15 +165,9 @@ def permute_dims(x: Array, axes: Shape) -> Array:
     return view._permute(x, axes=axes)
 
 
-@linear(lambda xp, g, axis: xp.flip(g, axis), node="FlipBackward0", saved_names={"axis": "dims"})
-def _flip(xp: Any, input: Array, *, axis: Shape) -> Array:
-    """Return ``input`` reversed along the axes."""
-    return xp.copy(xp.flip(input, axis))
-
-
 def flip(x: Array, axis: Shape) -> Array:
     """``x`` reversed along the axes."""
-    return _flip(x, axis=axis)
+    return arrange._flip(x, axis=axis)
 
 
 def slice(x: Array, index_: Any) -> Array:
@@ -194,15 +180,29 @@ def slice_into(g: Array, shape: Shape, index_: Any) -> Array:
     return index._slice_into(g, shape=shape, index=index_)
 
 
-@linear(
-    lambda xp, g, offset, axis1, axis2: xp.diagonal(g, offset, axis1, axis2),
-    node="DiagonalBackward0_",
-)
-def _diagonal_embed(
-    xp: Any, input: Array, *, shape: Shape, offset: int, axis1: int, axis2: int
-) -> Array:
-    """Return zeros of ``shape`` with ``input`` on a diagonal."""
-    return xp.diagonal_embed(input, shape, offset, axis1, axis2)
+def tril(x: Array, k: int) -> Array:
+    """The lower triangle."""
+    return arrange._tril(x, diagonal=k)
+
+
+def triu(x: Array, k: int) -> Array:
+    """The upper triangle."""
+    return arrange._triu(x, diagonal=k)
+
+
+def roll(x: Array, shifts: Shape, axis: Shape) -> Array:
+    """``x`` shifted along the axes."""
+    return arrange._roll(x, shifts=shifts, axis=axis)
+
+
+def polygamma(n: int, x: Array) -> Array:
+    """The n-th derivative of the digamma function."""
+    return special.digamma(x) if n == 0 else special._polygamma(x, n=n)
+
+
+def constant_eye(n: int) -> Array:
+    """The identity matrix as bools, for masks."""
+    return make_tensor(raw.constant_eye(n))
 
 
 def diagonal(x: Array, offset: int, axis1: int, axis2: int) -> Array:
@@ -212,7 +212,7 @@ def diagonal(x: Array, offset: int, axis1: int, axis2: int) -> Array:
 
 def diagonal_embed(g: Array, shape: Shape, offset: int, axis1: int, axis2: int) -> Array:
     """Zeros of ``shape`` with ``g`` on a diagonal."""
-    return _diagonal_embed(g, shape=shape, offset=offset, axis1=axis1, axis2=axis2)
+    return arrange._diag_embed(g, shape=shape, offset=offset, axis1=axis1, axis2=axis2)
 
 
 def take(x: Array, index_: Any) -> Array:

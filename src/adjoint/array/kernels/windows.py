@@ -5,13 +5,14 @@ which input elements each tap of the kernel meets (`taps`), and `Columns`, the p
 block of images into columns (im2col) or adds columns up into images (col2im), its transpose.
 """
 
+import threading
 from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Columns", "Tap", "Window", "output_size", "taps"]
+__all__ = ["Columns", "Tap", "Window", "columns_for", "output_size", "taps"]
 
 Array = Any
 Shape = tuple[int, ...]
@@ -154,66 +155,81 @@ def _steps(channels: int, windows: Sequence[Window]) -> list[_Step]:
 class Columns:
     """The memory of the columns of a block of images, and the plan to fill or to empty it.
 
-    A plan serves all blocks of the same shape, in one direction only: what meets padding is zero
-    from the start and never written to. ``joined`` columns have the points of all images side by
-    side, for one wide matrix product where an image has few points.
+    ``block`` is (images, channels, groups). A plan serves all blocks of the same shape, in one
+    direction only: what meets padding is zero from the start and never written to. ``joined``
+    columns have the points of all images side by side, for one wide matrix product where an image
+    has few points. Else, ``direct`` allows to take the images themselves where nothing changes.
     """
 
     def __init__(
-        self, images: int, channels: int, windows: Sequence[Window], dtype: Any, joined: bool
+        self,
+        block: tuple[int, int, int],
+        windows: Sequence[Window],
+        dtype: np.dtype[Any],
+        joined: bool,
+        direct: bool,
     ) -> None:
-        self._images, self._dtype, self._joined = images, dtype, joined
-        self._dims = len(windows)
-        self._points = prod(window.output for window in windows) * (images if joined else 1)
-        self._direct = not joined and all(window.trivial for window in windows)
+        images, channels, groups = block
+        self._images, self._dims, self._dtype, self._joined = images, len(windows), dtype, joined
+        taps = prod(window.kernel for window in windows)
+        points = prod(window.output for window in windows)
+        self._shape: Shape = (images, groups, channels // groups * taps, points)
+        self.bytes = 0
+        self._direct = direct and not joined and all(window.trivial for window in windows)
+        if self._direct:
+            return
         steps = _steps(channels, windows)
+        larger = self._memory(steps[0])
         self._outer = steps[0]
+        self._outer_targets = steps[0].targets(larger)
         self._outer_sources = [
-            (slice(None), slice(None), None, *source) for source in self._outer.sources()
+            (slice(None), slice(None), None, *source) for source in steps[0].sources()
         ]
-        larger = self._memory(self._outer)
-        self._outer_targets = self._outer.targets(larger)
         self._inner: list[tuple[_Step, Array, list[Array]]] = []
         for step in steps[1:]:
             smaller, larger = _merge_taps(larger), self._memory(step)
             self._inner.append((step, smaller, step.targets(larger)))
-        self._columns = _merge_taps(larger)
         self._copies = [
             (smaller[source], target)
             for step, smaller, targets in self._inner
             for source, target in zip(step.sources(), targets)
         ]
+        columns = _merge_taps(larger)
+        if joined:
+            columns = np.moveaxis(columns, 0, 2)
+            self._shape = (groups, channels // groups * taps, images * points)
+        self._matrices: Array = columns.reshape(self._shape)
 
     def _memory(self, step: _Step) -> Array:
         make = np.zeros if step.padded else np.empty
         shape = step.larger
+        self.bytes += self._images * prod(shape) * self._dtype.itemsize
         if not self._joined:
             return make((self._images, *shape), self._dtype)
         made = make((*shape[: -self._dims], self._images, *shape[-self._dims :]), self._dtype)
         return np.moveaxis(made, -self._dims - 1, 0)
 
-    def matrices(self, groups: int) -> Array:
-        """Return the memory as (images, groups, C / groups * taps, points).
+    def matrices(self, images: Array) -> Array:
+        """Return the columns as (images, groups, channels / groups * taps, points).
 
-        Joined, it is (groups, C / groups * taps, images * points).
+        Joined, they are (groups, channels / groups * taps, images * points).
         """
-        columns = self._columns
-        if self._joined:
-            return np.moveaxis(columns, 0, 2).reshape(groups, -1, self._points)
-        return columns.reshape(self._images, groups, -1, self._points)
+        return images.reshape(self._shape) if self._direct else self._matrices
 
-    def expand(self, images: Array, groups: int) -> Array:
+    def expand(self, images: Array) -> Array:
         """Fill the columns with those of ``images`` (images, C, *input); return the matrices."""
         if self._direct:
-            return images.reshape(self._images, groups, -1, self._points)
+            return images.reshape(self._shape)
         for source, target in zip(self._outer_sources, self._outer_targets):
             target[...] = images[source]
         for inner, target in self._copies:
             target[...] = inner
-        return self.matrices(groups)
+        return self._matrices
 
     def fold(self, images: Array, fresh: bool) -> None:
         """Add the columns up into ``images`` (images, C, *input), overwriting ``fresh`` ones."""
+        if self._direct:
+            return
         for step, smaller, targets in reversed(self._inner):
             step.add_up(smaller, targets, fresh=True)
         self._outer.add_up(images[:, :, None], self._outer_targets, fresh)
@@ -223,3 +239,35 @@ def _merge_taps(larger: Array) -> Array:
     """Return (images, C, kernel, taps, *dims) as a view (images, C, kernel * taps, *dims)."""
     images, channels, kernel, taps, *dims = larger.shape
     return larger.reshape(images, channels, kernel * taps, *dims)
+
+
+KEPT = 1 << 24  # bytes of columns that a thread keeps between calls
+
+
+class _Kept(threading.local):
+    """The plans of one thread: their memory is there already, and so is the work of making them."""
+
+    def __init__(self) -> None:
+        self.plans: dict[Any, Columns] = {}
+        self.bytes = 0
+
+
+_kept = _Kept()
+
+
+def columns_for(role: str, *arguments: Any) -> Columns:
+    """Return ``Columns(*arguments)``, the calling thread's own, perhaps from an earlier call.
+
+    Two plans that are used at a time, or in different directions, must differ in their ``role``.
+    """
+    key = (role, *arguments)
+    plan = _kept.plans.get(key)
+    if plan is None:
+        plan = Columns(*arguments)
+        if _kept.bytes + plan.bytes > KEPT:
+            _kept.plans.clear()
+            _kept.bytes = 0
+        if plan.bytes <= KEPT:
+            _kept.plans[key] = plan
+            _kept.bytes += plan.bytes
+    return plan

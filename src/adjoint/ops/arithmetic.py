@@ -1,0 +1,74 @@
+"""The arithmetic functions with PyTorch's extra arguments: ``alpha``, ``rounding_mode``.
+
+In: Tensors and numbers.  Out: Tensors.  The operators themselves (`+`, `*`, ...) are in
+`ops/pointwise.py`; these are what ``torch.add`` and ``x.add`` mean.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adjoint.core.tensor_base import TensorBase
+from adjoint.ops import pointwise
+from adjoint.ops.families import elementwise
+from adjoint.ops.special import floor_divide
+
+Array = Any
+Tensor = Any
+
+
+@elementwise(lambda xp, g: g, lambda xp, g, alpha: g * alpha, node="AddBackward0")
+def _add_scaled(xp: Any, input: Array, other: Array, *, alpha: Any) -> Array:
+    """Return ``input + alpha * other``."""
+    return input + other * alpha
+
+
+@elementwise(lambda xp, g: g, lambda xp, g, alpha: -g * alpha, node="SubBackward0")
+def _sub_scaled(xp: Any, input: Array, other: Array, *, alpha: Any) -> Array:
+    """Return ``input - alpha * other``."""
+    return input - other * alpha
+
+
+def _check_alpha(input: Any, other: Any, alpha: Any) -> None:
+    operands = [o for o in (input, other) if isinstance(o, TensorBase)]
+    if isinstance(alpha, float) and all(o._desc.dtype.category < 2 for o in operands):
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number."
+        )
+
+
+def add(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """Return ``input + alpha * other`` with broadcasting."""
+    if alpha == 1:
+        return pointwise.add(input, other)
+    _check_alpha(input, other, alpha)
+    return _add_scaled(input, other, alpha=alpha)
+
+
+def sub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """Return ``input - alpha * other`` with broadcasting."""
+    if alpha == 1:
+        return pointwise.sub(input, other)
+    _check_alpha(input, other, alpha)
+    return _sub_scaled(input, other, alpha=alpha)
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """Return ``input / other``; ``rounding_mode`` "trunc" or "floor" rounds it."""
+    if rounding_mode is None:
+        return pointwise.div(input, other)
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode != "trunc":
+        raise RuntimeError(
+            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+            f"'{rounding_mode}'"
+        )
+    quotient = pointwise.trunc(pointwise.div(input, other))
+    kept = [o.dtype for o in (input, other) if isinstance(o, TensorBase)]
+    return quotient if any(d.category > 1 for d in kept) else quotient.to(kept[0])
+
+
+def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """Return ``other - alpha * input``."""
+    return pointwise._rsub(input if alpha == 1 else pointwise.mul(input, alpha), other)

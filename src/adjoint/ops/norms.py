@@ -1,0 +1,186 @@
+"""Sums in other clothes: logsumexp, vector norms, distances, running products, outer products.
+
+In: Tensors.  Out: Tensors.  What can be composed is composed; what stability asks for is a
+primitive.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from adjoint.array import dtypes
+from adjoint.ops.arguments import Dims, canonical_dim, canonical_dims
+from adjoint.ops.families import operator, reduction
+from adjoint.ops.pointwise import abs, mul, pow, sub
+from adjoint.ops.reduce import amax, amin, mean, std, sum, var
+from adjoint.ops.view import reshape
+
+Array = Any
+Tensor = Any
+Axes = tuple[int, ...]
+
+
+def _logsumexp_vjp(
+    xp: Any, g: Array, input: Array, out: Array, axis: Axes, keepdims: bool
+) -> Array:
+    if not keepdims:
+        g, out = xp.expand_dims(g, axis), xp.expand_dims(out, axis)
+    return g * xp.exp(input - out)
+
+
+@reduction(_logsumexp_vjp, saved_names={"axis": "dim", "keepdims": "keepdim"})
+def _logsumexp(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
+    """Return ``log(sum(exp(input)))``, the largest element taken out first."""
+    top = xp.max(input, axis=axis, keepdims=True)
+    top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
+    out = xp.log(xp.sum(xp.exp(input - top), axis=axis, keepdims=True)) + top
+    return out if keepdims else xp.squeeze(out, axis)
+
+
+def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+    """Return ``log(sum(exp(input)))`` along ``dim`` without overflow."""
+    if input._desc.dtype.category < dtypes.FLOATING:
+        input = input.to(dtypes.get_default_dtype())
+    return _logsumexp(input, axis=canonical_dims(dim, input.ndim), keepdims=keepdim)
+
+
+# ---- norms ---------------------------------------------------------------------------------------
+
+
+def _norm_vjp(
+    xp: Any, g: Array, input: Array, out: Array, ord: float, axis: Axes, keepdims: bool
+) -> Array:
+    """Where the norm is 0 its subgradient of least size is taken: 0."""
+    if not keepdims:
+        g, out = xp.expand_dims(g, axis), xp.expand_dims(out, axis)
+    zero = out == 0
+    safe = xp.where(zero, xp.ones_like(out), out)
+    if ord == 2:
+        return xp.where(zero, xp.zeros_like(out), g / safe) * input
+    if ord == 1:
+        return g * xp.sign(input)
+    if ord == 0:
+        return xp.zeros_like(input)
+    if math.isinf(ord):
+        hit = xp.astype(xp.absolute(input) == out, out.dtype)
+        return (g / xp.sum(hit, axis=axis, keepdims=True)) * hit * xp.sign(input)
+    size = xp.absolute(input)
+    size = xp.where(size == 0, xp.zeros_like(size), xp.power(size, ord - 1))
+    return (g * xp.where(zero, xp.zeros_like(out), xp.power(safe, 1 - ord))) * xp.sign(input) * size
+
+
+@reduction(
+    _norm_vjp,
+    node="LinalgVectorNormBackward0",
+    saved_names={"axis": "dim", "keepdims": "keepdim"},
+)
+def _vector_norm(xp: Any, input: Array, *, ord: float, axis: Axes, keepdims: bool) -> Array:
+    """Return ``sum(|input| ** ord) ** (1 / ord)``; the largest for inf, the count for 0."""
+    if ord == 2:
+        return xp.sqrt(xp.sum(input * input, axis=axis, keepdims=keepdims))
+    size = xp.absolute(input)
+    if ord == 1:
+        return xp.sum(size, axis=axis, keepdims=keepdims)
+    if ord == 0:
+        return xp.sum(xp.astype(size != 0, input.dtype), axis=axis, keepdims=keepdims)
+    if math.isinf(ord):
+        return (xp.max if ord > 0 else xp.min)(size, axis=axis, keepdims=keepdims)
+    return xp.power(xp.sum(xp.power(size, ord), axis=axis, keepdims=keepdims), 1 / ord)
+
+
+def vector_norm(
+    x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    """Return the ``ord``-norm of the elements along ``dim`` (None: all)."""
+    x = x if dtype is None else x.to(dtype)
+    if x._desc.dtype.category < dtypes.FLOATING:
+        raise RuntimeError(
+            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
+            f"{x.dtype.name.capitalize()}"
+        )
+    return _vector_norm(x, ord=float(ord), axis=canonical_dims(dim, x.ndim), keepdims=keepdim)
+
+
+def norm(
+    input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False, dtype: Any = None
+) -> Tensor:
+    """Return the ``p``-norm of the elements along ``dim`` (None: all); "fro" is 2."""
+    return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype)
+
+
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """Return the ``p``-norm of ``input - other``."""
+    return vector_norm(sub(input, other), p)
+
+
+# ---- running products ----------------------------------------------------------------------------
+
+
+def _cumprod_vjp(xp: Any, g: Array, input: Array, axis: int) -> Array:
+    """d out[j] / d input[i] is the product of input[:j + 1] without input[i]: exact at zeros."""
+    n = input.shape[axis]
+    last = len(input.shape)
+    moved = xp.swapaxes(input, axis, -1)
+    rows = xp.broadcast_to(xp.expand_dims(moved, (last - 1,)), (*tuple(moved.shape)[:-1], n, n))
+    without = xp.where(xp.constant_eye(n), xp.ones_like(rows), rows)
+    partial = xp.triu(xp.cumprod(without, last), 0)
+    summed = xp.sum(partial * xp.expand_dims(xp.swapaxes(g, axis, -1), (last - 1,)), axis=(last,))
+    return xp.swapaxes(summed, axis, -1)
+
+
+@operator("general", (_cumprod_vjp,), saved_names={"axis": "dim"})
+def _cumprod(xp: Any, input: Array, *, axis: int) -> Array:
+    """Return the running product along an axis."""
+    return xp.cumprod(input, axis)
+
+
+def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """Return the running product of the elements along ``dim``; integers in int64."""
+    if dtype is not None or input._desc.dtype.category < dtypes.FLOATING:
+        input = input.to(dtype or dtypes.int64)
+    axis = canonical_dim(dim, input.ndim)
+    return _cumprod(input, axis=axis) if input.ndim else input.clone()
+
+
+# ---- composed ------------------------------------------------------------------------------------
+
+
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """Return all products of an element of ``input`` with one of ``vec2``, (n) x (m) -> (n, m)."""
+    for which, v in (("self", input), ("vec2", vec2)):
+        if v.ndim != 1:
+            raise RuntimeError(f"outer: Expected 1-D argument {which}, but got {v.ndim}-D")
+    return mul(reshape(input, (-1, 1)), vec2)
+
+
+def var_mean(input: Tensor, dim: Any = None, **options: Any) -> tuple[Tensor, Tensor]:
+    """Return the variance and the mean along ``dim``."""
+    keepdim = bool(options.get("keepdim", False))
+    return var(input, dim, **options), mean(input, dim, keepdim)
+
+
+def std_mean(input: Tensor, dim: Any = None, **options: Any) -> tuple[Tensor, Tensor]:
+    """Return the standard deviation and the mean along ``dim``."""
+    keepdim = bool(options.get("keepdim", False))
+    return std(input, dim, **options), mean(input, dim, keepdim)
+
+
+def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Return the sum of the elements that are not nan."""
+    return sum(input.masked_fill(input != input, 0), dim, keepdim)
+
+
+def ptp(input: Tensor, dim: Dims = ()) -> Tensor:
+    """Return the distance from the smallest to the largest element."""
+    return sub(amax(input, dim), amin(input, dim))
+
+
+def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6) -> Tensor:
+    """Return the ``p``-norm of ``x1 - x2 + eps`` along the last dim."""
+    return vector_norm(sub(x1, x2) + eps, p, -1)
+
+
+def mean_square(input: Tensor) -> Tensor:
+    """Return the mean of the squares."""
+    return mean(pow(abs(input), 2))
