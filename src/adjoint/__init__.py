@@ -82,6 +82,16 @@ from adjoint.ops.compare import (
     lt,
     ne,
 )
+from adjoint.ops.complex import (
+    angle,
+    complex,
+    conj,
+    imag,
+    real,
+    resolve_conj,
+    view_as_complex,
+    view_as_real,
+)
 from adjoint.ops.create import (
     arange,
     as_tensor,
@@ -115,6 +125,8 @@ from adjoint.ops.pointwise import (
     atan2,
     ceil,
     clamp,
+    clamp_max,
+    clamp_min,
     cos,
     cosh,
     erf,

@@ -18,6 +18,7 @@ from adjoint.ops import (
     arrange,
     cast,
     compare,
+    complex,
     create,
     index,
     inplace,
@@ -104,7 +105,7 @@ class Tensor(TensorState):
         return pointwise.mul(pointwise.reciprocal(self), other)
 
     def __rpow__(self, other: Any) -> Tensor:
-        return pointwise._pow(other, self)
+        return pointwise.pow(other, self)
 
     def __rmod__(self, other: Any) -> Tensor:
         return special._remainder(other, self)
@@ -163,6 +164,8 @@ class Tensor(TensorState):
     maximum = pointwise.maximum
     minimum = pointwise.minimum
     clamp = clip = pointwise.clamp
+    clamp_min = pointwise.clamp_min
+    clamp_max = pointwise.clamp_max
     square = special.square
     remainder = special.remainder
     fmod = special.fmod
@@ -253,6 +256,12 @@ class Tensor(TensorState):
     isnan = compare.isnan
     isinf = compare.isinf
     isfinite = compare.isfinite
+
+    real = property(complex.real, doc="The real part, sharing memory.")
+    imag = property(complex.imag, doc="The imaginary part, sharing memory.")
+    conj = complex.conj
+    resolve_conj = complex.resolve_conj
+    angle = complex.angle
 
     view = views.view
     reshape = views.reshape

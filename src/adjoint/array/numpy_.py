@@ -106,6 +106,11 @@ def power(x: Array, y: Any) -> Array:
     return np.power(x, y)
 
 
+def exponential(base: float, x: Array) -> Array:
+    """``base ** x`` in the dtype of ``x``."""
+    return np.power(x.dtype.type(base), x)
+
+
 def clip(x: Array, low: Array, high: Array) -> Array:
     """``x`` limited to [low, high]; either bound may be None."""
     if low is not None:
@@ -255,6 +260,13 @@ def flip(x: Array, axis: Shape) -> Array:
 nan_to_num = np.nan_to_num
 roll = np.roll
 tile = np.tile
+
+
+def rot90(x: Array, k: int, axes: Shape) -> Array:
+    """A copy of ``x`` turned by ``k`` right angles in the plane of two axes."""
+    return np.ascontiguousarray(np.rot90(x, k, axes))
+
+
 tril = np.tril
 triu = np.triu
 
@@ -338,6 +350,33 @@ def sort(x: Array, axis: int, descending: bool, stable: bool) -> tuple[Array, Ar
     else:
         order = np.argsort(x, axis, kind="stable")
     return np.take_along_axis(x, order, axis), order
+
+
+# ---- complex numbers -----------------------------------------------------------------------------
+
+angle = np.angle
+
+
+def make_complex(re: Array, im: Array) -> Array:
+    """``re + i im`` in the complex dtype of the parts."""
+    made = np.empty(np.broadcast(re, im).shape, np.result_type(re.dtype, np.complex64))
+    made.real = re
+    made.imag = im
+    return made if made.ndim else made[()]
+
+
+def view_as_real(x: Array) -> Array:
+    """The real and imaginary parts along a new last axis: a view."""
+    x = np.asarray(x)
+    part = x.real.dtype
+    return x[..., np.newaxis].view(part)
+
+
+def view_as_complex(x: Array) -> Array:
+    """Complex numbers from their parts along the last axis: a view where the parts lie together."""
+    if x.strides[-1] != x.itemsize:
+        x = x.copy()
+    return x.view(np.result_type(x.dtype, np.complex64))[..., 0]
 
 
 # ---- linear algebra ------------------------------------------------------------------------------

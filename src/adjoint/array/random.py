@@ -91,7 +91,7 @@ class Generator:
 
     Example:
         >>> uniform(Generator().manual_seed(0), (2,), np.dtype("float32"))
-        array([0.49625659, 0.7682218 ], dtype=float32)
+        array([0.4962566, 0.7682218], dtype=float32)
     """
 
     __slots__ = ("__weakref__", "_opened", "_seed", "second_normal")

@@ -11,7 +11,7 @@ from typing import Any
 
 from adjoint.autograd.grad_mode import enable_grad
 from adjoint.core.backward import grad
-from adjoint.core.tensor_base import TensorBase
+from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops.create import zeros, zeros_like
 from adjoint.ops.join import stack
 
@@ -337,10 +337,11 @@ def _check_strategy(strategy: str, vectorize: bool, strict: bool, create_graph: 
 
 def _unit_vectors(like: Any) -> Any:
     """One tensor of the shape of ``like`` for each of its elements: 1 there, 0 elsewhere."""
+    desc = like._desc
     for k in range(like.numel()):
-        unit = zeros(like.numel(), dtype=like.dtype)
+        unit = desc.type.xp.zeros((like.numel(),), desc.numpy)
         unit[k] = 1
-        yield unit.reshape(like.shape)
+        yield make_tensor(unit.reshape(desc.shape))
 
 
 def _by_rows(i: int, output: Any, xs: Tensors, create_graph: bool, strict: bool) -> list[Any]:

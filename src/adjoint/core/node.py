@@ -63,7 +63,11 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
         """The nodes that gradients go to from here, each with the number of its output."""
-        return tuple((None, 0) if e is None else (e.node, e.nr) for e in self.edges)
+        edges = self.edges
+        if self.op is not None and not self.op.joint:
+            # operands that never have a derivative (a condition, an index) are not shown
+            edges = tuple(e for e, rule in zip(edges, self.op.rules) if rule is not None)
+        return tuple((None, 0) if e is None else (e.node, e.nr) for e in edges)
 
     @property
     def metadata(self) -> dict[str, Any]:

@@ -195,6 +195,7 @@ class Plan:
                     and promoted
                     and self.op.position[self.names[i]] in promoted
                     and value._desc.dtype is not node.desc.dtype
+                    and value._desc.dtype.category <= node.desc.dtype.category
                 ):
                     raw = value._desc.type.xp.astype(raw, node.desc.numpy)
                 values.append(raw)

@@ -10,6 +10,8 @@ import math
 import warnings
 from typing import Any
 
+import numpy as np
+
 from adjoint.array import dtypes, random
 from adjoint.core.errors import scalar_name
 from adjoint.core.inplace import apply_inplace
@@ -325,21 +327,80 @@ def _dropped(input: Tensor, p: float, training: bool, inplace: bool, shape: Any)
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0 or not math.prod(input._desc.shape):
         return input
-    kept = 1 - p
-    if kept:
-        noise = random.bernoulli(random.default_generator, shape, input.dtype.numpy, kept)
-        noise = noise / noise.dtype.type(kept)
+    dtype = input._desc.numpy
+    if p == 1:
+        mask = make_tensor(np.zeros(shape, dtype))
     else:
-        noise = input.dtype.numpy.type(0) * random.zeros(shape)
-    mask = make_tensor(noise)
+        noise = random.bernoulli(random.default_generator, shape, dtype, 1 - p)
+        mask = make_tensor(noise / dtype.type(1 - p))
     return input.mul_(mask) if inplace else input * mask
 
 
-def dropout(
-    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
-) -> Tensor:
-    """Return ``input`` with each element zeroed with probability ``p`` and the rest divided by 1 - p.
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Return ``input`` with each element zeroed with probability ``p``, the rest divided by 1 - p.
 
     Outside of ``training``, ``input`` itself. Raises: ValueError if ``p`` is no probability.
     """
     return _dropped(input, p, training, inplace, input._desc.shape)
+
+
+def _dropped_channels(
+    input: Tensor, p: float, training: bool, inplace: bool, dims: int, first: int
+) -> Tensor:
+    """Drop whole channels, which are the dims before ``first``."""
+    name = f"dropout{dims}d"
+    if dims > 1 and input.ndim not in (dims + 1, dims + 2):
+        warnings.warn(
+            f"{name}: Received a {input.ndim}-D input to {name}, which is deprecated and will "
+            "result "
+            "in an error in a future release. To retain the behavior and silence this warning, "
+            "please use dropout instead.",
+            UserWarning,
+            stacklevel=3,
+        )
+    shape = tuple(n if i < first else 1 for i, n in enumerate(input._desc.shape))
+    return _dropped(input, p, training, inplace, shape)
+
+
+def dropout1d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Return ``input`` (N, C, L) or (C, L) with whole channels zeroed with probability ``p``.
+
+    Raises: RuntimeError for another number of dims.
+    """
+    if input.ndim not in (2, 3):
+        raise RuntimeError(
+            f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input. Note that "
+            "dropout1d exists to provide channel-wise dropout on inputs with 1 spatial "
+            "dimension, a "
+            "channel dimension, and an optional batch dimension (i.e. 2D or 3D inputs)."
+        )
+    return _dropped_channels(input, p, training, inplace, 1, input.ndim - 1)
+
+
+def dropout2d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Return ``input`` (N, C, H, W) with whole channels zeroed with probability ``p``.
+
+    An input with 3 dims is taken as (N, C, L).
+    """
+    if input.ndim == 3:
+        warnings.warn(
+            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout "
+            "behavior is desired - input is interpreted as shape (N, C, L), where C is the channel "
+            "dim. This behavior will change in a future release to interpret the input as one "
+            "without a batch dimension, i.e. shape (C, H, W). To maintain the 1D channel-wise "
+            "dropout behavior, please switch to using dropout1d instead.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return _dropped_channels(input, p, training, inplace, 2, 2)
+
+
+def dropout3d(
+    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Tensor:
+    """Return ``input`` (N, C, D, H, W) or (C, D, H, W) with whole channels zeroed."""
+    return _dropped_channels(input, p, training, inplace, 3, 1 if input.ndim == 4 else 2)

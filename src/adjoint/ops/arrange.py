@@ -10,7 +10,7 @@ from typing import Any
 
 from adjoint.ops.arguments import canonical_dim, canonical_dims, sizes_of
 from adjoint.ops.families import linear
-from adjoint.ops.view import diagonal, expand, reshape, t, transpose, unsqueeze
+from adjoint.ops.view import expand, reshape, t, transpose, unsqueeze
 
 Array = Any
 Tensor = Any
@@ -49,6 +49,8 @@ def flipud(input: Tensor) -> Tensor:
 )
 def _roll(xp: Any, input: Array, *, shifts: Shape, axis: Shape) -> Array:
     """Return ``input`` shifted along the axes, what leaves one end entering at the other."""
+    if not axis:
+        return xp.reshape(xp.roll(xp.reshape(input, (-1,)), shifts, (0,)), input.shape)
     return xp.roll(input, shifts, axis)
 
 
@@ -60,7 +62,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     if dims is None or dims == ():
         if len(given) != 1:
             raise RuntimeError(f"shifts and dimensions must align. shifts: {len(given)}, dims:0")
-        return reshape(_roll(reshape(input, -1), shifts=given, axis=(0,)), input.shape)
+        return _roll(input, shifts=given, axis=())
     axes = (dims,) if isinstance(dims, int) else tuple(dims)
     if len(axes) != len(given):
         raise RuntimeError(
@@ -71,15 +73,14 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 
 def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     """Return ``input`` turned by ``k`` times 90 degrees in the plane of two dims."""
-    first, second = dims
-    turns = k % 4
-    if turns == 0:
-        return input.clone()
-    if turns == 2:
-        return flip(input, first, second)
-    if turns == 1:
-        return transpose(flip(input, second), first, second)
-    return flip(transpose(input, first, second), second)
+    first, second = (canonical_dim(d, input.ndim) for d in dims)
+    return _rot90(input, k=k, axes=(first, second))
+
+
+@linear(lambda xp, g, k, axes: xp.rot90(g, -k, axes), saved_names={"axes": "dims"})
+def _rot90(xp: Any, input: Array, *, k: int, axes: Shape) -> Array:
+    """Return ``input`` turned in the plane of two axes."""
+    return xp.rot90(input, k, axes)
 
 
 # ---- repeating -----------------------------------------------------------------------------------
@@ -185,18 +186,34 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
         return diag_embed(input, diagonal)
     if input.ndim != 2:
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
-    return _diagonal_of(input, diagonal).clone()
+    return _diagonal_copy(input, offset=diagonal)
 
 
-def _diagonal_of(input: Tensor, offset: int) -> Tensor:
-    return diagonal(input, offset)
+@linear(lambda xp, g, input_shape: _spread_trace(xp, g, input_shape))
+def _trace(xp: Any, input: Array) -> Array:
+    """Return the sum of the diagonal."""
+    return xp.sum(xp.diagonal(input, 0, 0, 1))
+
+
+def _spread_trace(xp: Any, g: Array, input_shape: Shape) -> Array:
+    n = input_shape[0] if input_shape[0] < input_shape[1] else input_shape[1]
+    return xp.diagonal_embed(xp.broadcast_to(g, (n,)), input_shape, 0, 0, 1)
 
 
 def trace(input: Tensor) -> Tensor:
     """Return the sum of the diagonal of a matrix."""
     if input.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
-    return _diagonal_of(input, 0).sum()
+    return _trace(input)
+
+
+@linear(
+    lambda xp, g, input_shape, offset: xp.diagonal_embed(g, input_shape, offset, 0, 1),
+    node="DiagonalBackward0_copy",
+)
+def _diagonal_copy(xp: Any, input: Array, *, offset: int) -> Array:
+    """Return a copy of a diagonal of a matrix."""
+    return xp.copy(xp.diagonal(input, offset, 0, 1))
 
 
 # ---- grids ---------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Rows by number: embedding, and its cousin one_hot.
 
-In: integer indices of any shape.  Out: for each index a row of a matrix, or a row of zeros with a one.
+In: integer indices of any shape.  Out: for each index a row of a matrix, or a row of zeros with a
+one.
 """
 
 from __future__ import annotations
@@ -135,6 +136,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         raise RuntimeError("num_classes should be positive")
     elif largest >= num_classes:
         raise RuntimeError(
-            f"Class values must be smaller than num_classes. ({largest} is not below {num_classes}.)"
+            f"Class values must be smaller than num_classes. ({largest} is not below "
+            f"{num_classes}.)"
         )
     return make_tensor((raw[..., None] == np.arange(num_classes)).astype(np.int64))

@@ -31,9 +31,31 @@ def sub(xp: Any, input: Array, other: Array) -> Array:
     return input - other
 
 
-@elementwise(lambda xp, g: -g, lambda xp, g: g, node="RsubBackward1")
-def _rsub(xp: Any, input: Array, other: Array) -> Array:
+@elementwise(lambda xp, g: -g, node="RsubBackward1")
+def _rsub_number(xp: Any, input: Array, *, other: Number) -> Array:
+    """Return ``other - input`` for a number."""
+    return other - input
+
+
+def _rsub(input: Tensor, other: Any) -> Tensor:
     """Return ``other - input``."""
+    if isinstance(other, TensorBase):
+        return sub(other, input)
+    desc = input._desc
+    if isinstance(other, bool) or desc.dtype.name == "bool":
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying "
+            "to "
+            "invert a mask, use the `~` or `logical_not()` operator instead."
+        )
+    if desc.fast != REAL_NUMBERS:
+        return _rsub_general(input, other)
+    return _rsub_number(input, other=other)
+
+
+@elementwise(lambda xp, g: -g, lambda xp, g: g)
+def _rsub_general(xp: Any, input: Array, other: Array) -> Array:
+    """Return ``other - input`` with promotion."""
     return other - input
 
 
@@ -95,6 +117,23 @@ def _pow_number(xp: Any, input: Array, *, exponent: Number) -> Array:
 def _pow(xp: Any, input: Array, exponent: Array) -> Array:
     """Return ``input ** exponent`` with broadcasting."""
     return xp.power(input, exponent)
+
+
+@elementwise(
+    lambda xp, g, base, out: (
+        g * (out * math.log(base)) if base > 0 else _power_of_no_base(xp, g, base)
+    ),
+    node="PowBackward2",
+    saved_names={"input": "exponent", "base": "self"},
+)
+def _pow_base(xp: Any, input: Array, *, base: float) -> Array:
+    """Return ``base ** input`` for a number."""
+    return xp.exponential(base, input)
+
+
+def _power_of_no_base(xp: Any, g: Array, base: float) -> Array:
+    """The derivative for a base of 0 (none) or below (the logarithm is not real)."""
+    return xp.zeros_like(g) if base == 0 else g * math.nan
 
 
 # ---- exponentials and logarithms -----------------------------------------------------------------
@@ -261,6 +300,7 @@ def _softplus(xp: Any, input: Array, *, beta: float, threshold: float) -> Array:
 # ---- pieces --------------------------------------------------------------------------------------
 
 
+# Of a complex number: the direction in which the modulus grows, by PyTorch's convention.
 @elementwise(lambda xp, g, input: g * xp.sign(input), holomorphic=False)
 def abs(xp: Any, input: Array) -> Array:
     """Return the absolute value; the derivative at 0 is 0."""
@@ -331,6 +371,41 @@ def _clamp(xp: Any, input: Array, *, min: Number | None, max: Number | None) -> 
 
 
 @elementwise(
+    lambda xp, g, input, min, max: xp.where((input >= min) & (input <= max), g, xp.zeros_like(g)),
+    lambda xp, g, input, min, max: xp.where((input < min) & (min < max), g, xp.zeros_like(g)),
+    lambda xp, g, input, min, max: xp.where((input > max) | (max < min), g, xp.zeros_like(g)),
+    node="ClampBackward0",
+)
+def _clamp_tensors(xp: Any, input: Array, min: Array, max: Array) -> Array:
+    """Return ``input`` limited to [min, max], element by element."""
+    return xp.minimum(xp.maximum(input, min), max)
+
+
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """Return the larger of ``input`` and ``min``."""
+    return _clamp_min(input, min=min) if not isinstance(min, TensorBase) else clamp(input, min)
+
+
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """Return the smaller of ``input`` and ``max``."""
+    if isinstance(max, TensorBase):
+        return clamp(input, None, max)
+    return _clamp_max(input, max=max)
+
+
+@elementwise(lambda xp, g, input, min: xp.where(input >= min, g, xp.zeros_like(g)))
+def _clamp_min(xp: Any, input: Array, *, min: Number) -> Array:
+    """Return the larger of ``input`` and a number."""
+    return xp.clip(input, min, None)
+
+
+@elementwise(lambda xp, g, input, max: xp.where(input <= max, g, xp.zeros_like(g)))
+def _clamp_max(xp: Any, input: Array, *, max: Number) -> Array:
+    """Return the smaller of ``input`` and a number."""
+    return xp.clip(input, None, max)
+
+
+@elementwise(
     None,
     lambda xp, g, condition: xp.where(condition, g, xp.zeros_like(g)),
     lambda xp, g, condition: xp.where(condition, xp.zeros_like(g), g),
@@ -351,6 +426,10 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
 
     Raises: RuntimeError for an integer tensor to a negative integer power.
     """
+    if not isinstance(input, TensorBase):
+        if exponent._desc.fast == REAL_NUMBERS and not isinstance(input, complex):  # type: ignore[union-attr]
+            return _pow_base(exponent, base=input)
+        return _pow(input, exponent)
     if not isinstance(exponent, TensorBase):
         desc = input._desc  # type: ignore[union-attr]
         if isinstance(exponent, int) and exponent < 0 and desc.dtype.category < 2:
@@ -373,9 +452,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if isinstance(min, TensorBase) or isinstance(max, TensorBase):
-        if min is not None:
-            input = maximum(input, min)
-        return input if max is None else minimum(input, max)
+        low = -math.inf if min is None else min
+        return _clamp_tensors(input, low, math.inf if max is None else max)
     return _clamp(input, min=min, max=max)
 
 

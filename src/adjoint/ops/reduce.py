@@ -6,6 +6,7 @@ primitive in NumPy's words stands the public function in PyTorch's.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,8 @@ import numpy as np
 from adjoint.array import dtypes
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.arguments import Dims, canonical_dim, canonical_dims
-from adjoint.ops.compare import isnan, logical_not
+from adjoint.ops.compare import logical_not
 from adjoint.ops.families import general, operator, reduction
-from adjoint.ops.pointwise import div, mul, sqrt, sub
 
 Array = Any
 Tensor = Any
@@ -307,7 +307,66 @@ def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     return _any(input, axis=canonical_dims(dim, input.ndim), keepdims=keepdim)
 
 
-# ---- composed: no rule of their own --------------------------------------------------------------
+# ---- variance ------------------------------------------------------------------------------------
+
+
+def _centred(xp: Any, input: Array, axis: Axes) -> Array:
+    return input - xp.mean(input, axis=axis, keepdims=True)
+
+
+def _freedom(shape: Axes, axis: Axes, correction: float) -> float:
+    """The number by which the sum of squares is divided."""
+    count = 1
+    for a in axis:
+        count *= shape[a]
+    return float(count - correction) if count > correction else 0.0
+
+
+def _var_vjp(
+    xp: Any, g: Array, input: Array, axis: Axes, correction: float, keepdims: bool
+) -> Array:
+    g = g if keepdims else xp.expand_dims(g, axis)
+    freedom = _freedom(tuple(input.shape), axis, correction)
+    return (g * (2 / freedom if freedom else math.nan)) * _centred(xp, input, axis)
+
+
+@reduction(_var_vjp)
+def _var(xp: Any, input: Array, *, axis: Axes, correction: float, keepdims: bool) -> Array:
+    """Return the variance over the axes."""
+    deviation = _centred(xp, input, axis)
+    total = xp.sum(deviation * deviation, axis=axis, keepdims=keepdims)
+    return total / total.dtype.type(_freedom(input.shape, axis, correction))
+
+
+def _std_vjp(
+    xp: Any, g: Array, input: Array, out: Array, axis: Axes, correction: float, keepdims: bool
+) -> Array:
+    zero = out == 0
+    safe = xp.where(zero, xp.ones_like(out), out)
+    g = xp.where(zero, xp.zeros_like(out), g / (2 * safe))
+    return _var_vjp(xp, g, input, axis, correction, keepdims)
+
+
+@reduction(_std_vjp)
+def _std(xp: Any, input: Array, *, axis: Axes, correction: float, keepdims: bool) -> Array:
+    """Return the standard deviation over the axes."""
+    return xp.sqrt(_var.op.forward(xp, input, axis=axis, correction=correction, keepdims=keepdims))  # type: ignore[attr-defined]
+
+
+def _spread_options(
+    input: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None
+) -> dict[str, Any]:
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = 1 if unbiased is None else int(unbiased)
+    if input._desc.dtype.category < dtypes.FLOATING:
+        raise RuntimeError("std and var only support floating point and complex dtypes")
+    return {
+        "axis": canonical_dims(dim, input.ndim),
+        "correction": correction,
+        "keepdims": keepdim,
+    }
 
 
 def var(
@@ -319,22 +378,7 @@ def var(
     correction: float | None = None,
 ) -> Tensor:
     """Return the variance along ``dim``, divided by the count less ``correction`` (1)."""
-    if isinstance(dim, bool):
-        dim, unbiased = None, dim
-    if correction is None:
-        correction = 1 if unbiased is None else int(unbiased)
-    axes = canonical_dims(dim, input.ndim)
-    count = 1
-    for a in axes:
-        count *= input.shape[a]
-    centred = sub(input, _mean(input, axis=axes, keepdims=True))
-    total = _sum(mul(centred, centred), axis=axes, keepdims=keepdim)
-    return div(total, float(max_number(count - correction, 0)))
-
-
-def max_number(a: float, b: float) -> float:
-    """The larger of two Python numbers."""
-    return a if a > b else b
+    return _var(input, **_spread_options(input, dim, unbiased, keepdim, correction))
 
 
 def std(
@@ -346,12 +390,7 @@ def std(
     correction: float | None = None,
 ) -> Tensor:
     """Return the standard deviation along ``dim`` (see `var`)."""
-    return sqrt(var(input, dim, unbiased, keepdim, correction=correction))
-
-
-def count_nan(input: Tensor) -> Tensor:
-    """Return how many elements are nan."""
-    return sum(isnan(input))
+    return _std(input, **_spread_options(input, dim, unbiased, keepdim, correction))
 
 
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:

@@ -16,6 +16,7 @@ from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops import (
     arrange,
     compare,
+    complex,
     index,
     inplace,
     join,
@@ -27,7 +28,6 @@ from adjoint.ops import (
 )
 from adjoint.ops import matmul as products
 from adjoint.ops.cast import to_dtype
-from adjoint.ops.families import linear
 
 Array = Any
 Shape = tuple[int, ...]
@@ -89,20 +89,21 @@ def power(x: Array, y: Any) -> Array:
     return pointwise.pow(x, y)
 
 
+def exponential(base: float, x: Array) -> Array:
+    """``base ** x``."""
+    return pointwise._pow_base(x, base=base)
+
+
 def clip(x: Array, low: Any, high: Any) -> Array:
     """``x`` limited to [low, high]."""
     return pointwise.clamp(x, low, high)
 
 
-def conj(x: Array) -> Array:
-    """The complex conjugate; a real tensor as it is."""
-    return _conj(x) if x._desc.dtype.is_complex else x
-
-
-@linear(lambda xp, g: xp.conj(g), holomorphic=False, node="ConjPhysicalBackward0")
-def _conj(xp: Any, input: Array) -> Array:
-    """Return the complex conjugate."""
-    return xp.conj(input)
+conj = complex.conj
+real = complex.real
+imag = complex.imag
+view_as_real = complex.view_as_real
+view_as_complex = complex.view_as_complex
 
 
 # ---- reductions ----------------------------------------------------------------------------------
@@ -113,6 +114,11 @@ def sum(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
     if axis is None:
         return reduce._sum_all(x)
     return reduce._sum(x, axis=axis, keepdims=keepdims) if axis else x
+
+
+def mean(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
+    """The mean over the axes."""
+    return reduce._mean_all(x) if axis is None else reduce._mean(x, axis=axis, keepdims=keepdims)
 
 
 def max(x: Array, axis: Shape, keepdims: bool = False) -> Array:
@@ -193,6 +199,11 @@ def triu(x: Array, k: int) -> Array:
 def roll(x: Array, shifts: Shape, axis: Shape) -> Array:
     """``x`` shifted along the axes."""
     return arrange._roll(x, shifts=shifts, axis=axis)
+
+
+def rot90(x: Array, k: int, axes: Shape) -> Array:
+    """``x`` turned by ``k`` right angles in the plane of two axes."""
+    return arrange._rot90(x, k=k, axes=axes)
 
 
 def polygamma(n: int, x: Array) -> Array:
