@@ -113,11 +113,15 @@ def variants(**values: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]
     return decorate
 
 
-def differs(reason: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Mark a program in which this library differs from PyTorch on purpose; it must differ."""
+def differs(reason: str, *labels: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Mark a program (or some of its variants) that differs from PyTorch on purpose.
+
+    Such a test must fail: where it begins to agree, the mark is to go.
+    """
 
     def decorate(program: Callable[..., Any]) -> Callable[..., Any]:
-        program.differs = reason  # type: ignore[attr-defined]
+        known = dict(getattr(program, "differs", {}))
+        program.differs = known | dict.fromkeys(labels or ("",), reason)  # type: ignore[attr-defined]
         return program
 
     return decorate
@@ -128,25 +132,25 @@ def collect(*modules: ModuleType) -> list[Any]:
     return [
         pytest.param(
             program,
-            id=f"{module.__name__.rpartition('programs_')[2]}.{label}",
-            marks=[pytest.mark.xfail(reason=reason, strict=not SELF)]
-            if (reason := getattr(function, "differs", None))
-            else [],
+            id=f"{module.__name__.rpartition('programs_')[2]}.{name}",
+            marks=[pytest.mark.xfail(reason=reason, strict=not SELF)] if reason else [],
         )
         for module in modules
         for key, function in vars(module).items()
         if key.startswith("p_") and inspect.isfunction(function)
-        for label, program in _expanded(key[2:], function)
+        for name, program, reason in _expanded(key[2:], function)
     ]
 
 
-def _expanded(key: str, function: Callable[..., Any]) -> Iterator[tuple[str, Program]]:
+def _expanded(key: str, function: Callable[..., Any]) -> Iterator[tuple[str, Program, str]]:
+    reasons = getattr(function, "differs", {})
     values = getattr(function, "variants", None)
     if values is None:
-        yield key, function
+        yield key, function, reasons.get("", "")
         return
     for label, value in values.items():
-        yield f"{key}[{label}]", lambda torch, value=value: function(torch, value)
+        reason = reasons.get(label, reasons.get("", ""))
+        yield f"{key}[{label}]", lambda torch, value=value: function(torch, value), reason
 
 
 # ------------------------------------------------------------------------------ canonical form

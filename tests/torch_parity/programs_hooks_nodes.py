@@ -350,10 +350,3 @@ def p_backward_of_other_graph_through_same_leaf_inside_hook(torch: Any) -> list[
     y.register_hook(run)
     (y * y).backward()
     return [x.grad]
-
-
-def p_backward_hooks_attribute(torch: Any) -> list[Any]:
-    x = torch.tensor([1.0], requires_grad=True)
-    before = x._backward_hooks
-    x.register_hook(lambda g: g)
-    return [before, len(x._backward_hooks)]

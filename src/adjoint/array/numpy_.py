@@ -118,6 +118,16 @@ def clip(x: Array, low: Array, high: Array) -> Array:
     return x if high is None else np.minimum(x, high)
 
 
+def tanh_backward(g: Array, out: Array) -> Array:
+    """The cotangent of the argument of ``out = tanh(x)``."""
+    return g * (1 - out * out)
+
+
+def sigmoid_backward(g: Array, out: Array) -> Array:
+    """The cotangent of the argument of ``out = sigmoid(x)``."""
+    return g * ((1 - out) * out)
+
+
 def sigmoid(x: Array) -> Array:
     """The logistic function ``1 / (1 + e ** -x)``; overflow of the exponential gives the right limit."""
     return 1 / (1 + np.exp(-x))
@@ -245,6 +255,11 @@ def squeeze(x: Array, axis: Shape) -> Array:
 def swapaxes(x: Array, axis1: int, axis2: int) -> Array:
     """``x`` with two axes exchanged."""
     return x.swapaxes(axis1, axis2)
+
+
+def matrix_t(x: Array) -> Array:
+    """The transpose of a matrix."""
+    return x.T
 
 
 def permute_dims(x: Array, axes: Shape) -> Array:

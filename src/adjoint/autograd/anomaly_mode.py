@@ -55,8 +55,7 @@ class detect_anomaly:
         self.before = (0, True)
         warnings.warn(
             "Anomaly Detection has been enabled. This mode will increase the runtime and should "
-            "only "
-            "be enabled for debugging.",
+            "only be enabled for debugging.",
             stacklevel=2,
         )
 

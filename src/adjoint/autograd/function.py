@@ -69,10 +69,8 @@ class Function:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         warnings.warn(
             f"{type(self)} should not be instantiated. Methods on autograd functions are all "
-            "static, so "
-            "you should invoke them on the class itself. Instantiating an autograd function will "
-            "raise "
-            "an error in a future version of PyTorch.",
+            "static, so you should invoke them on the class itself. Instantiating an autograd "
+            "function will raise an error in a future version of PyTorch.",
             DeprecationWarning,
             stacklevel=2,
         )
@@ -103,8 +101,7 @@ class Function:
         """Return one gradient (or None) for each argument of ``forward``."""
         raise NotImplementedError(
             "You must implement either the backward or vjp method for your custom "
-            "autograd.Function to "
-            "use it with backward mode AD."
+            "autograd.Function to use it with backward mode AD."
         )
 
     @staticmethod
@@ -117,8 +114,7 @@ class Function:
         """Return one tangent for each output, given one (or None) for each input."""
         raise NotImplementedError(
             "You must implement the jvp function for custom autograd.Function to use it with "
-            "forward "
-            "mode AD."
+            "forward mode AD."
         )
 
     @classmethod
@@ -129,8 +125,7 @@ class Function:
         if cls.backward is not Function.backward:
             raise RuntimeError(
                 "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You "
-                "should "
-                "only implement one of them."
+                "should only implement one of them."
             )
         return cls.vjp
 
@@ -144,9 +139,9 @@ class Function:
             args, kwargs = bound.args, {}
         context = FunctionCtx()
         context._function = cls
-        context._tensors = tuple([isinstance(a, TensorBase) for a in args])
+        context._tensors = tensors = tuple([isinstance(a, TensorBase) for a in args])
         context.needs_input_grad = needs = tuple(
-            [isinstance(a, TensorBase) and a._edge is not None for a in args]
+            [is_tensor and a._edge is not None for a, is_tensor in zip(args, tensors)]
         )
         mode = get_mode()
         set_mode(mode & ~modes.GRAD)
@@ -158,7 +153,7 @@ class Function:
                 result = cls.forward(context, *args, **kwargs)
         finally:
             set_mode(mode)
-        inputs = [a for a in args if isinstance(a, TensorBase)]
+        inputs = [a for a, is_tensor in zip(args, tensors) if is_tensor]
         outputs = result if isinstance(result, tuple) else (result,)
         _check_marks(context, outputs)
         if mode & modes.GRAD and True in needs:
@@ -172,7 +167,8 @@ class Function:
 
 
 def _among(tensor: Any, tensors: Any) -> bool:
-    return any(tensor is other for other in tensors)
+    """Whether the very object is among ``tensors`` (`in` would compare elements)."""
+    return bool(tensors) and any([other is tensor for other in tensors])  # noqa: C419
 
 
 def _check_marks(context: FunctionCtx, outputs: tuple[Any, ...]) -> None:
@@ -190,8 +186,7 @@ def _check_marks(context: FunctionCtx, outputs: tuple[Any, ...]) -> None:
         if not _among(tensor, outputs):
             raise RuntimeError(
                 "Some elements marked as dirty during the forward method were not returned as "
-                "output. "
-                "The inputs that are modified inplace must all be outputs of the Function."
+                "output. The inputs that are modified inplace must all be outputs of the Function."
             )
     for tensor in context._non_differentiable:
         if not isinstance(tensor, TensorBase):

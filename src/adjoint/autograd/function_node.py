@@ -47,27 +47,20 @@ class FunctionCtx:
     attributes.
     """
 
-    __slots__ = (
-        *("__dict__", "__weakref__", "_accessed", "_dirty", "_function", "_materialize", "_node"),
-        *("_non_differentiable", "_saved", "_tensors", "_to_save", "_to_save_forward"),
-        "needs_input_grad",
-    )
+    __slots__ = ("__dict__", "__weakref__", "_function", "_tensors", "needs_input_grad")
 
-    needs_input_grad: tuple[bool, ...]
+    needs_input_grad: tuple[bool, ...]  # for each argument, whether its gradient is wanted
     _function: Any
-    _node: weakref.ref[BackwardCFunction] | None
-    _saved: tuple[Any, ...] | None
-    _tensors: tuple[bool, ...]
+    _tensors: tuple[bool, ...]  # for each argument, whether it is a tensor
 
-    def __init__(self) -> None:
-        self._accessed = False
-        self._dirty: tuple[Any, ...] = ()
-        self._materialize = True
-        self._node = None
-        self._non_differentiable: tuple[Any, ...] = ()
-        self._saved = ()
-        self._to_save: tuple[Any, ...] = ()
-        self._to_save_forward: tuple[Any, ...] = ()
+    _accessed = False
+    _dirty: tuple[Any, ...] = ()
+    _materialize = True
+    _node: weakref.ref[BackwardCFunction] | None = None
+    _non_differentiable: tuple[Any, ...] = ()
+    _saved: tuple[Any, ...] | None = ()
+    _to_save: tuple[Any, ...] = ()
+    _to_save_forward: tuple[Any, ...] = ()
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors (or None) for ``saved_tensors``; inputs, outputs and others alike."""
@@ -228,10 +221,9 @@ def _call_backward(node: BackwardCFunction, grads: list[Any]) -> tuple[Any, ...]
         results = results[:expected]
     if len(results) != expected:
         raise RuntimeError(
-            f"function {node.name()} returned an incorrect number of gradients "
-            f"(expected {expected}, got {len(results)}). (backward() returns one gradient, or "
-            "None, for "
-            "each argument of forward() after ctx.)"
+            f"function {node.name()} returned an incorrect number of gradients (expected "
+            f"{expected}, got {len(results)}). (backward() returns one gradient, or None, for each "
+            "argument of forward() after ctx.)"
         )
     found: list[Any] = []
     for i, (result, is_tensor) in enumerate(zip(results, context._tensors)):
@@ -255,9 +247,8 @@ def _check_gradient(result: Any, edge: Any) -> None:
     if edge is not None and result._desc.dtype.is_complex and not edge.desc.dtype.is_complex:
         raise RuntimeError(
             "Expected isFloatingType(grad.scalar_type()) || (input_is_complex == grad_is_complex) "
-            "to be "
-            "true, but got false. (The gradient of a real input must be real: return its .real "
-            "part.)"
+            "to be true, but got false. (The gradient of a real input must be real: return its "
+            ".real part.)"
         )
 
 
@@ -269,10 +260,8 @@ def save(node: BackwardCFunction, tensor: Any, mode: int) -> Any:
         raise RuntimeError(
             "Inference tensors cannot be saved for backward. Please do not use Tensors created in "
             "inference mode in computation tracked by autograd. To work around this, you can make "
-            "a "
-            "clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` instead "
-            "of "
-            "`torch.inference_mode()`."
+            "a clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` "
+            "instead of `torch.inference_mode()`."
         )
     edge = tensor._edge
     packing = mode & modes.SAVED_HOOKS and saved_hooks.get()

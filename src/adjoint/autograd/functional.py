@@ -22,17 +22,13 @@ Function = Callable[..., Any]
 
 _NEEDS_HISTORY = (
     "Output {} of the user-provided function does not require gradients. The outputs must be "
-    "computed "
-    "in a differentiable manner from the input when running in strict mode."
+    "computed in a differentiable manner from the input when running in strict mode."
 )
 _LINEAR = (
     "While computing the hessian, found that the jacobian of the user-provided function with "
-    "respect to "
-    "input {} is independent of the input. This is not allowed in strict mode. You should ensure "
-    "that "
-    "your function is twice differentiable and that the jacobian depends on the inputs (this would "
-    "be "
-    "violated by a linear function for example)."
+    "respect to input {} is independent of the input. This is not allowed in strict mode. You "
+    "should ensure that your function is twice differentiable and that the jacobian depends on the "
+    "inputs (this would be violated by a linear function for example)."
 )
 _UNUSED = (
     "The output of the user-provided function is independent of input {}. This is not allowed in "
@@ -40,8 +36,7 @@ _UNUSED = (
 )
 _CONSTANT = (
     "The {} of the user-provided function is independent of input {}. This is not allowed in "
-    "strict "
-    "mode when create_graph=True."
+    "strict mode when create_graph=True."
 )
 
 
@@ -57,8 +52,7 @@ def _tuple(value: Any, what: str, function: str) -> tuple[Tensors, bool]:
             where = f"given {what}" if single else f"value at index {i}"
             raise TypeError(
                 f"The {what} given to {function} must be either a Tensor or a tuple of Tensors but "
-                "the "
-                f"{where} has type {type(item)}."
+                f"the {where} has type {type(item)}."
             )
     return values, single
 
@@ -311,14 +305,13 @@ def _check_strategy(strategy: str, vectorize: bool, strict: bool, create_graph: 
     if strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError(
             'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your '
-            'function has more outputs than inputs, "forward-mode" tends to be more performant. Otherwise, '
-            'prefer to use "reverse-mode".'
+            'function has more outputs than inputs, "forward-mode" tends to be more performant. '
+            'Otherwise, prefer to use "reverse-mode".'
         )
     if vectorize and strict:
         raise RuntimeError(
             "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not "
-            "supported "
-            "together. Please either set `strict=False` or `vectorize=False`."
+            "supported together. Please either set `strict=False` or `vectorize=False`."
         )
     if strategy == "reverse-mode":
         return
@@ -353,8 +346,7 @@ def _by_rows(i: int, output: Any, xs: Tensors, create_graph: bool, strict: bool)
     rows = []
     unused = (
         f"Output {i} of the user-provided function is independent of input {{}}. This is not "
-        "allowed "
-        "in strict mode."
+        "allowed in strict mode."
     )
     constant = "jacobian" if strict and create_graph else None
     for unit in _unit_vectors(output):

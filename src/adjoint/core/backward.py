@@ -113,6 +113,11 @@ def _gradient_tuple(gradients: Any, count: int) -> tuple[Any, ...]:
 
 
 def _keep_graph(retain_graph: Any, create_graph: bool) -> bool:
+    if not isinstance(create_graph, int):
+        raise TypeError(
+            "run_backward(): argument 'create_graph' must be bool, not "
+            f"{type(create_graph).__name__}"
+        )
     if retain_graph is None:
         return create_graph
     if not isinstance(retain_graph, int):

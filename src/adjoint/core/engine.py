@@ -252,7 +252,10 @@ class Walk:
                 for hook in list(hooks.accumulated.values()):
                     result = hook(variable)
                     if result is not None:
-                        raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+                        raise TypeError(
+                            "expected Variable, but hook returned "
+                            f"'{type(result).__name__}' (a post-accumulate hook returns nothing)"
+                        )
             if hooks.post:
                 self.post_hooks(leaf, hooks, [], g)
 

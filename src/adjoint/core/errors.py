@@ -63,15 +63,11 @@ def freed(node: Any) -> RuntimeError:
     """A backward through a node whose saved tensors are gone."""
     return RuntimeError(
         "Trying to backward through the graph a second time (or directly access saved tensors "
-        "after "
-        "they have already been freed). Saved intermediate values of the graph are freed when you "
-        "call "
-        ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through "
-        "the "
-        "graph a second time or if you need to access saved tensors after calling backward. "
-        f"(The freed node is {node.name()}. If two losses share a part of the graph, add them and "
-        "call "
-        "backward() once.)"
+        "after they have already been freed). Saved intermediate values of the graph are freed "
+        "when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to "
+        "backward through the graph a second time or if you need to access saved tensors after "
+        f"calling backward. (The freed node is {node.name()}. If two losses share a part of the "
+        "graph, add them and call backward() once.)"
     )
 
 
@@ -89,9 +85,8 @@ def modified(
         f"{counter.value}; expected version {expected} instead. Hint: enable anomaly detection to "
         "find the operation that failed to compute its gradient, with "
         f"torch.autograd.set_detect_anomaly(True).\n{node.name()} needs '{name}' as it was when "
-        "the "
-        f"operation ran.{where} Write the result to a new tensor instead (x = x + 1 rather than "
-        "x += 1), or clone() before writing."
+        f"the operation ran.{where} Write the result to a new tensor instead (x = x + 1 rather "
+        "than x += 1), or clone() before writing."
     )
 
 
@@ -114,10 +109,9 @@ def no_grad_fn(index: int) -> RuntimeError:
     """A root of backward that nothing was recorded for."""
     return RuntimeError(
         f"element {index} of tensors does not require grad and does not have a grad_fn. (Nothing "
-        "that "
-        "requires grad led to it, or the graph was cut: by detach(), .data, .item(), numpy(), "
-        "no_grad(), "
-        "or an integer dtype. Setting requires_grad = True on it would not bring the graph back.)"
+        "that requires grad led to it, or the graph was cut: by detach(), .data, .item(), numpy(), "
+        "no_grad(), or an integer dtype. Setting requires_grad = True on it would not bring the "
+        "graph back.)"
     )
 
 
@@ -126,6 +120,5 @@ def not_scalar(shape: Any) -> RuntimeError:
     return RuntimeError(
         "grad can be implicitly created only for scalar outputs. (This output has shape "
         f"{list(shape)}: reduce it first, for example with .sum(), or give backward() a gradient "
-        "of that "
-        "shape: the weight of each element.)"
+        "of that shape: the weight of each element.)"
     )

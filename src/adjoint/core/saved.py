@@ -36,8 +36,7 @@ class PackedValue:
         found = self.unpack_hook(self.packed)
         if not isinstance(found, TensorBase):
             raise TypeError(
-                "Output of saved tensor unpack_hook expected to be a Tensor but got result of "
-                "type "
+                "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
                 f"{type(found).__name__} ('{name}' of {node.name()})"
             )
         edge = node if self.is_output else self.edge
@@ -63,8 +62,7 @@ def pack_with(hooks: tuple[Any, Any], value: Any, is_output: bool, edge: Any) ->
     if shown._version != version:
         raise RuntimeError(
             "A saved tensor pack hook is modifying its input in place. Tensors provided as input "
-            "to "
-            "pack hook cannot be modified by in-place operations as this can lead to unexpected "
+            "to pack hook cannot be modified by in-place operations as this can lead to unexpected "
             "side-effects. Please open an issue if you need to perform in-place operations on the "
             "input to a pack hook."
         )

@@ -250,7 +250,9 @@ def tanhshrink(input: Tensor) -> Tensor:
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """Return ``input`` where positive, ``weight * input`` elsewhere; one weight, or one per channel.
+    """Return ``input`` where positive, ``weight * input`` elsewhere.
+
+    ``weight`` holds one number, or one per channel (dim 1).
 
     Raises: RuntimeError if the number of weights is neither 1 nor the number of channels.
     """

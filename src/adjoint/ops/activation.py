@@ -107,7 +107,7 @@ def _prelu_input(xp: Any, g: Array, input: Array, weight: Array) -> Array:
     return xp.where(input > 0, g, g * weight)
 
 
-def _prelu_weight(xp: Any, g: Array, input: Array, weight_shape: tuple[int, ...]) -> Array:
+def _prelu_weight(xp: Any, g: Array, input: Array) -> Array:
     return xp.where(input > 0, xp.zeros_like(g), g * input)
 
 

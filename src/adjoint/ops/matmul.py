@@ -24,8 +24,8 @@ def _mT(xp: Any, x: Array) -> Array:
 # The second cotangent is written (g^T a)^T: its transpose, which `weight.t()` asks for, is
 # contiguous.
 @bilinear(
-    lambda xp, g, mat2: xp.matmul(g, _mT(xp, mat2)),
-    lambda xp, g, input: _mT(xp, xp.matmul(_mT(xp, g), input)),
+    lambda xp, g, mat2: xp.matmul(g, xp.matrix_t(mat2)),
+    lambda xp, g, input: xp.matrix_t(xp.matmul(xp.matrix_t(g), input)),
 )
 def _mm(xp: Any, input: Array, mat2: Array) -> Array:
     """Return the product of two matrices."""
@@ -43,7 +43,7 @@ def _bmm(xp: Any, input: Array, mat2: Array) -> Array:
 
 @bilinear(
     lambda xp, g, vec: xp.expand_dims(g, (1,)) * xp.expand_dims(vec, (0,)),
-    lambda xp, g, input: xp.matmul(_mT(xp, input), g),
+    lambda xp, g, input: xp.matmul(xp.matrix_t(input), g),
 )
 def _mv(xp: Any, input: Array, vec: Array) -> Array:
     """Return the product of a matrix with a vector."""
@@ -58,8 +58,8 @@ def _dot(xp: Any, input: Array, tensor: Array) -> Array:
 
 @general(
     lambda xp, g: g,
-    lambda xp, g, mat2: xp.matmul(g, _mT(xp, mat2)),
-    lambda xp, g, mat1: _mT(xp, xp.matmul(_mT(xp, g), mat1)),
+    lambda xp, g, mat2: xp.matmul(g, xp.matrix_t(mat2)),
+    lambda xp, g, mat1: xp.matrix_t(xp.matmul(xp.matrix_t(g), mat1)),
     node="AddmmBackward0",
 )
 def _addmm(xp: Any, input: Array, mat1: Array, mat2: Array) -> Array:

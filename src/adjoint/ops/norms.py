@@ -11,9 +11,9 @@ from typing import Any
 
 from adjoint.array import dtypes
 from adjoint.ops.arguments import Dims, canonical_dim, canonical_dims
-from adjoint.ops.families import operator, reduction
-from adjoint.ops.pointwise import abs, mul, pow, sub
-from adjoint.ops.reduce import amax, amin, mean, std, sum, var
+from adjoint.ops.families import general, operator, reduction
+from adjoint.ops.pointwise import mul, sub
+from adjoint.ops.reduce import _spread_options, _std, _std_vjp, _var, _var_vjp, sum
 from adjoint.ops.view import reshape
 
 Array = Any
@@ -109,9 +109,27 @@ def norm(
     return vector_norm(input, 2 if p in ("fro", None) else p, dim, keepdim, dtype=dtype)
 
 
+@general(
+    lambda xp, g, input, other, out, p: _dist_vjp(xp, g, input, other, out, p),
+    lambda xp, g, input, other, out, p: -_dist_vjp(xp, g, input, other, out, p),
+    promoted=("input", "other"),
+)
+def _dist(xp: Any, input: Array, other: Array, *, p: float) -> Array:
+    """Return the p-norm of the difference."""
+    difference = input - other
+    axis = tuple(range(difference.ndim))
+    return _vector_norm.op.forward(xp, difference, ord=p, axis=axis, keepdims=False)  # type: ignore[attr-defined]
+
+
+def _dist_vjp(xp: Any, g: Array, input: Array, other: Array, out: Array, p: float) -> Array:
+    difference = input - other
+    axis = tuple(range(len(difference.shape)))
+    return _norm_vjp(xp, g, difference, out, p, axis, False)
+
+
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """Return the ``p``-norm of ``input - other``."""
-    return vector_norm(sub(input, other), p)
+    return _dist(input, other, p=float(p))
 
 
 # ---- running products ----------------------------------------------------------------------------
@@ -154,16 +172,66 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return mul(reshape(input, (-1, 1)), vec2)
 
 
-def var_mean(input: Tensor, dim: Any = None, **options: Any) -> tuple[Tensor, Tensor]:
+def _var_mean_vjp(
+    xp: Any, g: Any, input: Array, axis: Axes, correction: float, keepdims: bool
+) -> Array:
+    shape = tuple(input.shape)
+    mean_part = g[1] if keepdims else xp.expand_dims(g[1], axis)
+    mean_part = xp.broadcast_to(mean_part / xp.size(tuple(shape[a] for a in axis)), shape)
+    return mean_part + _var_vjp(xp, g[0], input, axis, correction, keepdims)
+
+
+@general(_var_mean_vjp, outputs=2)
+def _var_mean(
+    xp: Any, input: Array, *, axis: Axes, correction: float, keepdims: bool
+) -> tuple[Array, Array]:
+    """Return the variance and the mean."""
+    variance = _var.op.forward(xp, input, axis=axis, correction=correction, keepdims=keepdims)  # type: ignore[attr-defined]
+    return variance, xp.mean(input, axis=axis, keepdims=keepdims)
+
+
+def _std_mean_vjp(
+    xp: Any, g: Any, input: Array, out: Any, axis: Axes, correction: float, keepdims: bool
+) -> Array:
+    shape = tuple(input.shape)
+    mean_part = g[1] if keepdims else xp.expand_dims(g[1], axis)
+    mean_part = xp.broadcast_to(mean_part / xp.size(tuple(shape[a] for a in axis)), shape)
+    return mean_part + _std_vjp(xp, g[0], input, out[0], axis, correction, keepdims)
+
+
+@general(_std_mean_vjp, outputs=2)
+def _std_mean(
+    xp: Any, input: Array, *, axis: Axes, correction: float, keepdims: bool
+) -> tuple[Array, Array]:
+    """Return the standard deviation and the mean."""
+    deviation = _std.op.forward(xp, input, axis=axis, correction=correction, keepdims=keepdims)  # type: ignore[attr-defined]
+    return deviation, xp.mean(input, axis=axis, keepdims=keepdims)
+
+
+def var_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
     """Return the variance and the mean along ``dim``."""
-    keepdim = bool(options.get("keepdim", False))
-    return var(input, dim, **options), mean(input, dim, keepdim)
+    options = _spread_options(input, dim, unbiased, keepdim, correction)
+    return _var_mean(input, **options)  # type: ignore[no-any-return]
 
 
-def std_mean(input: Tensor, dim: Any = None, **options: Any) -> tuple[Tensor, Tensor]:
+def std_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
     """Return the standard deviation and the mean along ``dim``."""
-    keepdim = bool(options.get("keepdim", False))
-    return std(input, dim, **options), mean(input, dim, keepdim)
+    options = _spread_options(input, dim, unbiased, keepdim, correction)
+    return _std_mean(input, **options)  # type: ignore[no-any-return]
 
 
 def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
@@ -171,16 +239,6 @@ def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     return sum(input.masked_fill(input != input, 0), dim, keepdim)
 
 
-def ptp(input: Tensor, dim: Dims = ()) -> Tensor:
-    """Return the distance from the smallest to the largest element."""
-    return sub(amax(input, dim), amin(input, dim))
-
-
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6) -> Tensor:
     """Return the ``p``-norm of ``x1 - x2 + eps`` along the last dim."""
     return vector_norm(sub(x1, x2) + eps, p, -1)
-
-
-def mean_square(input: Tensor) -> Tensor:
-    """Return the mean of the squares."""
-    return mean(pow(abs(input), 2))

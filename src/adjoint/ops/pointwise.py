@@ -175,7 +175,7 @@ def log10(xp: Any, input: Array) -> Array:
     return xp.log10(input)
 
 
-@elementwise(lambda xp, g, input: g / (input + 1), to_float=True)
+@elementwise(lambda xp, g, input: g / (input + 1), to_float=True, node="Log1PBackward0")
 def log1p(xp: Any, input: Array) -> Array:
     """Return ``log(1 + input)``, accurate near 0."""
     return xp.log1p(input)
@@ -254,7 +254,28 @@ def cosh(xp: Any, input: Array) -> Array:
     return xp.cosh(input)
 
 
-@elementwise(lambda xp, g, out: g * (1 - out * out), to_float=True)
+# The derivatives of tanh and sigmoid are operators too: one node, not four, in a second order.
+@elementwise(
+    lambda xp, g, output: xp.tanh_backward(g, output),
+    lambda xp, g, grad_output, output: g * (-2 * grad_output * output),
+    node="TanhBackwardBackward0",
+)
+def _tanh_backward(xp: Any, grad_output: Array, output: Array) -> Array:
+    """Return ``grad_output * (1 - output ** 2)``."""
+    return xp.tanh_backward(grad_output, output)
+
+
+@elementwise(
+    lambda xp, g, output: xp.sigmoid_backward(g, output),
+    lambda xp, g, grad_output, output: g * grad_output * (1 - 2 * output),
+    node="SigmoidBackwardBackward0",
+)
+def _sigmoid_backward(xp: Any, grad_output: Array, output: Array) -> Array:
+    """Return ``grad_output * (1 - output) * output``."""
+    return xp.sigmoid_backward(grad_output, output)
+
+
+@elementwise(lambda xp, g, out: xp.tanh_backward(g, out), to_float=True)
 def tanh(xp: Any, input: Array) -> Array:
     """Return the hyperbolic tangent."""
     return xp.tanh(input)
@@ -263,7 +284,7 @@ def tanh(xp: Any, input: Array) -> Array:
 # ---- special functions of neural networks and statistics -----------------------------------------
 
 
-@elementwise(lambda xp, g, out: g * ((1 - out) * out), to_float=True)
+@elementwise(lambda xp, g, out: xp.sigmoid_backward(g, out), to_float=True)
 def sigmoid(xp: Any, input: Array) -> Array:
     """Return ``1 / (1 + exp(-input))``."""
     return xp.sigmoid(input)

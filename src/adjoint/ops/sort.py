@@ -109,12 +109,22 @@ def _whole(input: Tensor) -> tuple[Tensor, Tensor]:
     return _whole_of(input)  # type: ignore[no-any-return]
 
 
+def _aminmax_vjp(xp: Any, g: Any, input: Array, out: Any, axis: Shape, keepdims: bool) -> Array:
+    low = reduce._share(xp, g[0], input, out[0], axis, keepdims)
+    return low + reduce._share(xp, g[1], input, out[1], axis, keepdims)
+
+
+@general(_aminmax_vjp, outputs=2)
+def _aminmax(xp: Any, input: Array, *, axis: Shape, keepdims: bool) -> tuple[Array, Array]:
+    """Return the smallest and the largest elements along the axes."""
+    low = xp.min(input, axis=axis, keepdims=keepdims)
+    return low, xp.max(input, axis=axis, keepdims=keepdims)
+
+
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """Return the smallest and the largest element (along ``dim``)."""
-    return RESULT["aminmax"](
-        reduce.amin(input, () if dim is None else dim, keepdim),
-        reduce.amax(input, () if dim is None else dim, keepdim),
-    )
+    axis = tuple(range(input.ndim)) if dim is None else (_axis(input, dim),)
+    return RESULT["aminmax"](*_aminmax(input, axis=axis, keepdims=keepdim))
 
 
 # ---- sorting -------------------------------------------------------------------------------------

@@ -64,6 +64,9 @@ sinh = pointwise.sinh
 sqrt = pointwise.sqrt
 subtract = pointwise.sub
 tanh = pointwise.tanh
+tanh_backward = pointwise._tanh_backward
+sigmoid_backward = pointwise._sigmoid_backward
+matrix_t = view.t
 where = pointwise.where
 
 
