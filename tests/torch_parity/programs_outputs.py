@@ -159,8 +159,6 @@ def p_derivatives_to_third_order(torch: Any, operate: Any) -> list[Any]:
 )
 @differs(
     "PyTorch has a fused node; here derivatives are recorded operator by operator",
-    "matmul",
-    "t",
     "expand",
 )
 def p_names_in_gradient_graph(torch: Any, operate: Any) -> list[Any]:

@@ -35,7 +35,7 @@ class ArrayType:
 
     __slots__ = (
         *("constants", "device", "dtype", "fast", "numpy", "scalar", "scalar_type", "shapes"),
-        *("shapes_get", "xp", "zero_d"),
+        *("shapes_get", "xp", "zero_d", "zero_d_constants"),
     )
 
     def __init__(self, dtype: dtypes.dtype, xp: Any, device: device, fast: int) -> None:
@@ -46,6 +46,7 @@ class ArrayType:
         self.device = device
         self.fast = fast
         self.constants: dict[Any, Any] = {}
+        self.zero_d_constants: dict[Any, Any] = {}
         self.shapes: dict[tuple[int, ...], Descriptor] = {}
         self.shapes_get = self.shapes.get
         self.scalar = Descriptor(self, (), SCALAR)
@@ -92,8 +93,23 @@ class Descriptor:
         self.shape = shape
         self.size = Size(shape)
         self.storage = storage
-        self.constants_get = type.constants.get
+        kept = type.constants if storage == SCALAR else type.zero_d_constants
+        self.constants_get = kept.get
         self.result: Descriptor = self
+
+    def constant(self, number: Any) -> Any:
+        """The constant for a Python number that meets such an array: the one that NumPy takes faster."""
+        made = self.type.constant(number)
+        if self.storage == SCALAR:
+            return made
+        made = np.array(made)
+        made.flags.writeable = False
+        if number and number == number:
+            kept = self.type.zero_d_constants
+            if len(kept) >= _CONSTANTS_KEPT:
+                kept.clear()
+            kept[number] = made
+        return made
 
     def __repr__(self) -> str:
         return f"Descriptor({self.dtype.name}{list(self.shape)})"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import numpy_
+from adjoint.array.descriptor import REAL_NUMBERS, SCALAR
 from adjoint.core import engine, errors
 from adjoint.core.fitting import fit
 from adjoint.core.hooks import HookTable, RemovableHandle, add_hook
@@ -112,6 +113,16 @@ def _gradient_tuple(gradients: Any, count: int) -> tuple[Any, ...]:
     return given
 
 
+def _is_plain(tensor: Any) -> bool:
+    """Whether this is a real floating-point scalar with a history: the usual root."""
+    return (
+        isinstance(tensor, TensorBase)
+        and tensor._edge is not None
+        and tensor._desc.storage == SCALAR
+        and tensor._desc.fast == REAL_NUMBERS
+    )
+
+
 def _keep_graph(retain_graph: Any, create_graph: bool) -> bool:
     if not isinstance(create_graph, int):
         raise TypeError(
@@ -142,6 +153,13 @@ def backward(
     """
     if inputs is not None and isinstance(inputs, Sequence) and not len(inputs):
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    if grad_tensors is None and inputs is None and not create_graph and _is_plain(tensors):
+        desc = tensors._desc
+        one = desc.constants_get(1)
+        if one is None:
+            one = desc.type.constant(1)
+        engine.run_backward([(tensors._edge, one)], keep=_keep_graph(retain_graph, False), create=False)
+        return
     outputs = _as_tuple(tensors)
     roots = _roots(outputs, _gradient_tuple(grad_tensors, len(outputs)), create_graph)
     keep = _keep_graph(retain_graph, create_graph)

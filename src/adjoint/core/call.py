@@ -17,13 +17,14 @@ from adjoint.array.descriptor import REAL_NUMBERS, describe
 from adjoint.core.mode import get_mode
 from adjoint.core.node import next_seq
 from adjoint.core.op import Op
-from adjoint.core.plan import versions_of
+from adjoint.core.plan import _PICKERS, versions_of
 from adjoint.core.record import apply, link_view
 from adjoint.core.tensor_base import TensorBase, needs_tensor_class
 
 __all__ = ["make_call"]
 
 _new = object.__new__
+BOTH, SECOND = _PICKERS[1, 0], _PICKERS[1,]
 _Tensor: type[TensorBase] = TensorBase
 
 
@@ -83,7 +84,7 @@ def _straight_one(op: Op) -> Callable[..., Any]:
         made._edge = None
         edge = input._edge
         if edge is not None and mode and plan is not None and desc.fast == REAL_NUMBERS:
-            node = _new(node_class)
+            node = node_class()
             node.edges = (edge,)
             node.saved = saved = gather((input,), raw, params) if gather is not None else ()
             node.versions = None if input._counter is None else versions_of(saved)
@@ -135,7 +136,7 @@ def _straight_several(op: Op) -> Callable[..., Any]:
         plan = plans.get(needs)
         if plan is None:
             plan = plans[needs] = op.plan(needs, exact=True, fitting=False)
-        node = _new(node_class)
+        node = node_class()
         node.edges = edges
         node.saved = saved = plan.gather(operands, raw, params)
         node.versions = versions_of(saved)
@@ -179,7 +180,7 @@ def _unary(op: Op) -> Callable[..., Any]:
         if edge is None or not mode or plan is None:
             made._edge = None
             return made
-        node = _new(node_class)
+        node = node_class()
         node.edges = (edge,)
         node.saved = saved = pick(input, None, raw) if pick is not None else ()
         node.versions = None if input._counter is None else versions_of(saved)
@@ -222,7 +223,7 @@ def _binary(op: Op) -> Callable[..., Any]:
                     return apply(op, (input, other), {})
                 constant = desc.constants_get(other)
                 if constant is None:
-                    constant = desc.type.constant(other)
+                    constant = desc.constant(other)
                 raw = kernel(input._array, constant)
                 other = constant
                 desc = desc.result
@@ -269,11 +270,20 @@ def _binary(op: Op) -> Callable[..., Any]:
         if plan is None:
             made._edge = None
             return made
-        node = _new(node_class)
+        node = node_class()
         node.edges = edges
         pick = plan.pick
-        node.saved = saved = pick(input, other, raw) if pick is not None else ()
-        node.versions = None if counter is None else versions_of(saved)
+        if pick is None:
+            node.saved = ()
+            node.versions = None
+        else:
+            if pick is BOTH:
+                node.saved = (other, input)
+            elif pick is SECOND:
+                node.saved = (other,)
+            else:
+                node.saved = pick(input, other, raw)
+            node.versions = None if counter is None else versions_of(node.saved)
         node.plan = plan
         node.seq = next_seq()
         node.desc = desc
@@ -298,7 +308,7 @@ def _predicate(op: Op) -> Callable[..., Any]:
                 if kind is float and desc.fast != REAL_NUMBERS:
                     return apply(op, (input, other), {})
                 constant = desc.constants_get(other)
-                second = desc.type.constant(other) if constant is None else constant
+                second = desc.constant(other) if constant is None else constant
             elif desc.type is other._desc.type:
                 second = other._array
             else:

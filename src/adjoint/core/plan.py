@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from adjoint.array import numpy_
 from adjoint.core import errors
 from adjoint.core.node import Node
@@ -175,6 +176,8 @@ class Plan:
             result = make_tensor(value, node, node.desc)
             result._counter = counter
             return result
+        if type(value) is np.ndarray:  # the constant of an operation with a number
+            return value[()]
         return value
 
     def tensors(self, node: Node) -> list[Any]:
@@ -282,6 +285,7 @@ def _is_complex(g: Any, node: Node) -> bool:
 
 # ---- the straight path ---------------------------------------------------------------------------
 
+_f32, _f64, _ndarray = np.float32, np.float64, np.ndarray
 _PICKERS: dict[tuple[int, ...], Callable[[Any, Any, Any], tuple[Any, ...]]] = {
     (0,): lambda a, b, out: (a,),
     (1,): lambda a, b, out: (b,),
@@ -388,6 +392,9 @@ def _pull_operand(plan: Plan, rule: Any) -> Pull:
         if saved is None:
             raise errors.freed(node)
         value = saved[0]
+        kind = type(value)
+        if kind is _f32 or kind is _ndarray or kind is _f64:  # the constant of an operation with a number
+            return rule(xp, g, value)
         if isinstance(value, TensorBase):
             counter = value._counter
             if counter is None or counter.value == (node.versions[0] if node.versions else 0):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.array.descriptor import ARRAY
 from adjoint.core.fitting import add_in_place, fit, own
 from adjoint.core.node import AccumulateGrad, OutEdge
 from adjoint.core.tensor_base import make_tensor
@@ -28,37 +29,12 @@ def run_straight(roots: list[tuple[Any, Any]], keep: bool) -> Unfinished | None:
     heap: list[int] = []
     entries: dict[int, list[Any]] = {}
     leaves: dict[AccumulateGrad, Any] = {}
-    waiting = list(roots)
-    node: Any = None
-    while True:
-        # 1. cotangents on their way to their nodes
-        for edge, h in waiting:
-            if edge.leaf:
-                old = leaves.get(edge)
-                leaves[edge] = h if old is None else _plus(old, h)
-                continue
-            if type(edge) is OutEdge:
-                target = edge.node
-                entry = entries.get(target.seq)
-                if entry is None:
-                    slots = [None] * len(target.desc)
-                    entries[target.seq] = [target, slots]
-                    heappush(heap, -target.seq)
-                else:
-                    slots = entry[1]
-                nr = edge.nr
-                slots[nr] = h if slots[nr] is None else _plus(slots[nr], h)
-                continue
-            entry = entries.get(edge.seq)
-            if entry is None:
-                entries[edge.seq] = [edge, h]
-                heappush(heap, -edge.seq)
-            else:
-                entry[1] = _plus(entry[1], h)
-        if not heap:
-            break
+    for edge, h in roots:
+        _arrive(edge, h, heap, entries, leaves)
+    while heap:
         node, g = entries.pop(-heappop(heap))
-        # 2. the youngest node, then the chain of nodes behind it while nothing else is waiting
+        # The youngest node, then those behind it for as long as the next one is younger than all
+        # that wait: no need to put it among them.
         while True:
             if node.hooks is not None:
                 entries[node.seq] = [node, g]
@@ -74,31 +50,67 @@ def run_straight(roots: list[tuple[Any, Any]], keep: bool) -> Unfinished | None:
                 node.saved = None
             at = plan.bare
             if at >= 0:
-                edge = node.edges[at]
                 if r is None:
-                    waiting = ()  # type: ignore[assignment]
                     break
+                edge = node.edges[at]
                 if not plan.fitting:
                     desc = edge.desc
                     if r.shape != desc.shape or r.dtype is not desc.numpy:
                         r = fit(r, desc, node, True)
-            else:
-                waiting = [
-                    (e, h if plan.fitting else fit(h, e.desc, node, True))
-                    for e, h in zip(node.edges, r)
-                    if e is not None and h is not None
-                ]
-                if len(waiting) != 2 or waiting[0][0] is not waiting[1][0]:
+                if edge.leaf or type(edge) is OutEdge or (heap and -heap[0] >= edge.seq):
+                    _arrive(edge, r, heap, entries, leaves)
                     break
-                edge, r = waiting[0]  # x * x: both cotangents go to one place
-                r = _plus(r, waiting[1][1])
-            if heap or edge.leaf or type(edge) is OutEdge:
-                waiting = [(edge, r)]
+                node = edge
+                g = r
+                continue
+            follow: Any = None
+            for edge, h in zip(node.edges, r):
+                if edge is None or h is None:
+                    continue
+                if not plan.fitting:
+                    h = fit(h, edge.desc, node, True)
+                if edge is follow:  # x * x: both cotangents go to one place
+                    g = _plus(g, h)
+                elif follow is None and not edge.leaf and type(edge) is not OutEdge:
+                    follow = edge
+                    g = h
+                else:
+                    _arrive(edge, h, heap, entries, leaves)
+            if follow is None:
                 break
-            node = edge
-            g = r
+            if heap and -heap[0] >= follow.seq:
+                _arrive(follow, g, heap, entries, leaves)
+                break
+            node = follow
     _flush(leaves)
     return None
+
+
+def _arrive(edge: Any, h: Any, heap: list[int], entries: Any, leaves: Any) -> None:
+    """Add cotangent ``h`` at the leaf or node that ``edge`` leads to."""
+    if edge.leaf:
+        old = leaves.get(edge)
+        leaves[edge] = h if old is None else _plus(old, h)
+        return
+    if type(edge) is OutEdge:
+        target = edge.node
+        entry = entries.get(target.seq)
+        if entry is None:
+            slots = [None] * len(target.desc)
+            entries[target.seq] = [target, slots]
+            heappush(heap, -target.seq)
+        else:
+            slots = entry[1]
+        nr = edge.nr
+        slots[nr] = h if slots[nr] is None else _plus(slots[nr], h)
+        return
+    seq = edge.seq
+    entry = entries.get(seq)
+    if entry is None:
+        entries[seq] = [edge, h]
+        heappush(heap, -seq)
+    else:
+        entry[1] = _plus(entry[1], h)
 
 
 def _plus(a: Any, b: Any) -> Any:
@@ -118,6 +130,8 @@ def _flush(leaves: dict[AccumulateGrad, Any]) -> None:
                 continue
             old = leaf.grad
             if old is None:
-                leaf.grad = make_tensor(own(g, leaf, 2))
+                g = own(g, leaf, 2)
+                desc = leaf.desc
+                leaf.grad = make_tensor(g, None, desc if desc.storage == ARRAY else None)
             else:
                 add_in_place(old, g)
