@@ -1,7 +1,7 @@
 """What a row of the operator table is, and how the rule tests run one.
 
-An `OpCase` names a primitive operator, arrays to try it on and a reference that computes the same
-with NumPy or SciPy. The tests (test_forward, test_vjp, ...) are one function per rule over all rows.
+An `OpCase` names a primitive operator, arrays to try it on and a reference that computes the
+same with NumPy or SciPy. The tests (test_forward, test_vjp, ...) are one function per rule over all rows.
 """
 
 from __future__ import annotations
@@ -19,16 +19,22 @@ from adjoint.core.op import OPERATORS, Op
 Array = Any
 Reference = Callable[..., Any]
 
+
+def _spread(rng: Any, low: float, high: float, n: int) -> Array:
+    """Values that keep apart from each other, and from those of another seed."""
+    step = (high - low) / max(n, 1)
+    return rng.permutation(low + step * (np.arange(n) + rng.uniform(0.3, 0.7, n)))
+
+
 # How values are drawn: no zeros, no ties, away from the edges where a derivative jumps.
 DOMAINS: dict[str, Callable[[Any, int], Array]] = {
-    "real": lambda rng, n: rng.permutation(np.linspace(0.25, 1.9, n)) * rng.choice([-1, 1], n),
-    "positive": lambda rng, n: rng.permutation(np.linspace(0.4, 2.6, n)),
-    "unit": lambda rng, n: rng.permutation(np.linspace(0.15, 0.85, n)) * rng.choice([-1, 1], n),
-    "probability": lambda rng, n: rng.permutation(np.linspace(0.12, 0.88, n)),
-    "above_one": lambda rng, n: rng.permutation(np.linspace(1.3, 2.9, n)),
-    "fraction": lambda rng, n: rng.integers(-3, 4, n) + rng.permutation(np.linspace(0.1, 0.4, n)),
-    "complex": lambda rng, n: rng.permutation(np.linspace(0.3, 1.7, n))
-    * np.exp(1j * rng.uniform(-3, 3, n)),
+    "real": lambda rng, n: _spread(rng, 0.25, 1.9, n) * rng.choice([-1, 1], n),
+    "positive": lambda rng, n: _spread(rng, 0.4, 2.6, n),
+    "unit": lambda rng, n: _spread(rng, 0.15, 0.85, n) * rng.choice([-1, 1], n),
+    "probability": lambda rng, n: _spread(rng, 0.12, 0.88, n),
+    "above_one": lambda rng, n: _spread(rng, 1.3, 2.9, n),
+    "fraction": lambda rng, n: rng.integers(-3, 4, n) + _spread(rng, 0.1, 0.4, n),
+    "complex": lambda rng, n: _spread(rng, 0.3, 1.7, n) * np.exp(1j * rng.uniform(-3, 3, n)),
     "integer": lambda rng, n: rng.integers(-4, 5, n),
     "bool": lambda rng, n: rng.integers(0, 2, n).astype(bool),
 }
@@ -44,7 +50,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class OpCase:
-    """One operator: ``samples`` to try, ``reference`` for its values (None: with a reason in ``skip``).
+    """One operator: ``samples`` to try, ``reference`` for its values (None: a reason in ``skip``).
 
     ``skip`` maps a rule ("forward", "vjp", "second_order", "versions") to why it does not apply.
     """
@@ -119,7 +125,7 @@ def row(
     tolerance: float = 1e-6,
     skip: Mapping[str, str] | None = None,
 ) -> OpCase:
-    """A row from (operand, ..., parameters) tuples; a dict in the last place holds the parameters."""
+    """A row from tuples of operands; a dict in the last place holds the parameters."""
     made = [
         Sample(item[:-1], item[-1]) if isinstance(item[-1], dict) else Sample(item)
         for item in samples

@@ -186,7 +186,7 @@ ROWS: list[OpCase] = [
     ),
     row(
         "index_fill_tensor",
-        [(A, V(()), INDEX, {"axis": 1})],
+        [(A, V(()), np.array([2, 0]), {"axis": 1})],
         lambda a, value, index, axis: _moved(a, index, axis, value),
     ),
     row(

@@ -10,8 +10,6 @@ V = values
 A = V((2, 3, 4))
 
 
-
-
 ROWS: list[OpCase] = [
     row(
         "view",
@@ -132,8 +130,16 @@ ROWS: list[OpCase] = [
         [(V((2, 3)), {"repeats": (2, 1)}), (V((2,)), {"repeats": (2, 1, 3)})],
         lambda a, repeats: np.tile(a, repeats),
     ),
-    row("tril", [(A, {"diagonal": 0}), (A, {"diagonal": -1})], lambda a, diagonal: np.tril(a, diagonal)),
-    row("triu", [(A, {"diagonal": 0}), (A, {"diagonal": 1})], lambda a, diagonal: np.triu(a, diagonal)),
+    row(
+        "tril",
+        [(A, {"diagonal": 0}), (A, {"diagonal": -1})],
+        lambda a, diagonal: np.tril(a, diagonal),
+    ),
+    row(
+        "triu",
+        [(A, {"diagonal": 0}), (A, {"diagonal": 1})],
+        lambda a, diagonal: np.triu(a, diagonal),
+    ),
     row("trace", [(V((3, 4)),), (V((2, 2)),)], np.trace),
     row("diagonal_copy", [(V((3, 4)), {"offset": 1})], lambda a, offset: np.diagonal(a, offset)),
     row(

@@ -1,7 +1,7 @@
 """A model of tensors for the property tests: NumPy values that carry all their derivatives forward.
 
 `Dual` keeps a value and its derivatives along an extra last axis. Views of a `Dual` are NumPy views
-of both, in-place writes write both; so aliasing and the chain rule come from NumPy, not from a tape.
+of both, in-place writes write both: aliasing and the chain rule come from NumPy, not from a tape.
 Only `detach` shares the value without the derivatives.
 """
 
@@ -81,7 +81,7 @@ class Dual:
         return Dual(value, left + right)
 
     def _spread(self, like: Array) -> Array:
-        """The derivatives, with axes of size 1 in front so that they broadcast as the value does."""
+        """The derivatives, with axes of size 1 in front: they broadcast as the value does."""
         lead = like.ndim - self.value.ndim
         return self.slope.reshape((1,) * lead + self.slope.shape)
 

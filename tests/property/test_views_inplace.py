@@ -1,4 +1,4 @@
-"""Views and in-place writes against a NumPy model in which aliasing and derivatives come from NumPy."""
+"""Views and in-place writes against a model whose aliasing and derivatives come from NumPy."""
 
 from __future__ import annotations
 

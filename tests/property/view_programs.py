@@ -1,8 +1,8 @@
 """Random programs of views, in-place writes and reads, as plain data that any library can run.
 
-A program is a list of (kind, a, b, c) numbers. What they mean depends on the shapes at hand, so that every list
-is a valid program and shrinking a failing one gives a small valid one. `run` executes it on tensors and
-returns what can be observed; `Dual` (tests/property/dual.py) runs the same list on a NumPy model.
+A program is a list of (kind, a, b, c) numbers. What they mean depends on the shapes at hand: every
+list is a valid program, and shrinking a failing one gives a small valid one. Tensors of both
+libraries run them, and so does `Dual` (tests/property/dual.py), a model over NumPy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Programs on item assignment: every kind of index and value, into leaves, results and plain tensors."""
+"""Programs on item assignment: every kind of index and value, into leaves, results and plain."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def p_values_of_other_shape(torch: Any, write: Any) -> list[Any]:
         leaf = (torch.arange(6.0).reshape(2, 3) - 2).requires_grad_(tracked)
         x = leaf * 1
         value.grad = None
-        observed += [raises(lambda x=x: write(torch, x, value)), x, graph(x.grad_fn), x._version]  # noqa: B023
+        observed += [raises(lambda x=x: write(torch, x, value)), x, graph(x.grad_fn), x._version]
         if x.requires_grad:
             (x * x).sum().backward()
         observed += [value.grad, leaf.grad]
@@ -119,7 +119,7 @@ def p_kinds_of_value(torch: Any, make: Any) -> list[Any]:
     for dtype in (torch.float32, torch.int64, torch.bool, torch.complex64, torch.uint8):
         for index in (0, slice(0, 1), [0], torch.tensor([True, False]), (0, slice(None))):
             x = torch.zeros(2, 3, dtype=dtype)
-            observed.append(raises(lambda x=x, index=index: x.__setitem__(index, make(torch))))  # noqa: B023
+            observed.append(raises(lambda x=x, index=index: x.__setitem__(index, make(torch))))
             observed.append(x)
     return observed
 

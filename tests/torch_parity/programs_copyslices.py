@@ -1,4 +1,4 @@
-"""Programs on in-place writes through views: what history the view, its base and its siblings get."""
+"""Programs on writes through views: what history the view, its base and its siblings get."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs on in-place operators: what they compute, what they refuse, what they do to saved values."""
+"""Programs on in-place operators: what they compute, refuse, and do to saved values."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Programs on dtypes: what each pair of operands gives, in each of the three ranks, and in place.
 
-An operand is a tensor with dimensions, a 0-d tensor or a Python number; each program takes one operator
-and one dtype of its first operand and observes the results for all dtypes of the second.
+An operand is a tensor with dimensions, a 0-d tensor or a Python number; each program takes one
+operator and observes its results, or errors, for all pairs of dtypes.
 """
 
 from __future__ import annotations
@@ -65,15 +65,15 @@ IN_PLACE = {
 
 
 def values(torch: Any, dtype: str, dims: int) -> Any:
-    """Return a tensor of a dtype with ``dims`` dimensions; values that no operator divides by zero."""
+    """Return a tensor of a dtype; values by which every operator may divide."""
     made = torch.tensor([1.0, 3.0]) if dims else torch.tensor(3.0)
     return made.to(getattr(torch, dtype))
 
 
-def outcome(call: Any) -> Any:
+def outcome(call: Any, *arguments: Any) -> Any:
     """Return a result or what was raised."""
     results: list[Any] = []
-    error = raises(lambda: results.append(call()))
+    error = raises(lambda: results.append(call(*arguments)))
     return results[0] if results else error
 
 
@@ -87,7 +87,7 @@ def half_complex(a: str, i: int, b: Any, j: int) -> bool:
 def pairs(torch: Any, call: Any, left: tuple[int, ...], right: tuple[int, ...]) -> list[Any]:
     """Return the outcome of ``call`` for all dtypes and the given ranks of its operands."""
     return [
-        (a, i, b, j, outcome(lambda: call(torch, values(torch, a, i), values(torch, b, j))))
+        (a, i, b, j, outcome(call, torch, values(torch, a, i), values(torch, b, j)))
         for a in DTYPES
         for b in DTYPES
         for i in left
@@ -119,7 +119,7 @@ def p_0d_with_0d(torch: Any, call: Any) -> list[Any]:
 @variants(**{k: v for k, v in BINARY.items() if k not in TENSORS_ONLY})
 def p_with_number(torch: Any, call: Any) -> list[Any]:
     return [
-        (a, i, b, outcome(lambda: call(torch, values(torch, a, i), b)))
+        (a, i, b, outcome(call, torch, values(torch, a, i), b))
         for a in DTYPES
         for b in NUMBERS
         for i in (0, 1)
@@ -130,12 +130,23 @@ def p_with_number(torch: Any, call: Any) -> list[Any]:
 @variants(
     **{
         k: BINARY[k]
-        for k in ("add", "sub", "mul", "div", "pow", "floor_divide", "remainder", "lt", "eq", "where")
+        for k in (
+            "add",
+            "sub",
+            "mul",
+            "div",
+            "pow",
+            "floor_divide",
+            "remainder",
+            "lt",
+            "eq",
+            "where",
+        )
     }
 )
 def p_number_first(torch: Any, call: Any) -> list[Any]:
     return [
-        (a, i, b, outcome(lambda: call(torch, b, values(torch, a, i))))
+        (a, i, b, outcome(call, torch, b, values(torch, a, i)))
         for a in DTYPES
         for b in NUMBERS
         for i in (0, 1)
@@ -156,7 +167,7 @@ def p_in_place_0d(torch: Any, call: Any) -> list[Any]:
 @variants(**IN_PLACE)
 def p_in_place_number(torch: Any, call: Any) -> list[Any]:
     return [
-        (a, i, b, outcome(lambda: call(torch, values(torch, a, i), b)))
+        (a, i, b, outcome(call, torch, values(torch, a, i), b))
         for a in DTYPES
         for b in NUMBERS
         for i in (0, 1)
@@ -165,10 +176,47 @@ def p_in_place_number(torch: Any, call: Any) -> list[Any]:
 
 
 UNARY = (
-    *("neg", "abs", "sign", "square", "exp", "log", "sqrt", "rsqrt", "sin", "tanh", "sigmoid", "relu"),
+    *(
+        "neg",
+        "abs",
+        "sign",
+        "square",
+        "exp",
+        "log",
+        "sqrt",
+        "rsqrt",
+        "sin",
+        "tanh",
+        "sigmoid",
+        "relu",
+    ),
     *("floor", "ceil", "round", "trunc", "reciprocal", "logical_not", "bitwise_not", "isnan"),
-    *("isfinite", "sum", "prod", "mean", "max", "argmax", "cumsum", "cumprod", "any", "all", "real"),
-    *("conj", "isreal", "erf", "expm1", "log1p", "std", "var", "median", "sort", "softmax", "positive"),
+    *(
+        "isfinite",
+        "sum",
+        "prod",
+        "mean",
+        "max",
+        "argmax",
+        "cumsum",
+        "cumprod",
+        "any",
+        "all",
+        "real",
+    ),
+    *(
+        "conj",
+        "isreal",
+        "erf",
+        "expm1",
+        "log1p",
+        "std",
+        "var",
+        "median",
+        "sort",
+        "softmax",
+        "positive",
+    ),
     *("logsumexp", "norm", "angle", "frac", "sgn", "exp2", "amax", "nansum", "count_nonzero"),
 )
 _NEEDS_DIM = ("cumsum", "cumprod", "softmax", "logsumexp")
@@ -178,7 +226,7 @@ _NEEDS_DIM = ("cumsum", "cumprod", "softmax", "logsumexp")
 def p_unary(torch: Any, key: str) -> list[Any]:
     arguments = (0,) if key in _NEEDS_DIM else ()
     return [
-        (dtype, dims, outcome(lambda: getattr(torch, key)(values(torch, dtype, dims), *arguments)))
+        (dtype, dims, outcome(getattr(torch, key), values(torch, dtype, dims), *arguments))
         for dtype in DTYPES
         for dims in (0, 1)
     ]
@@ -246,7 +294,7 @@ def p_default_dtype(torch: Any) -> list[Any]:
 )
 def p_numbers_out_of_range(torch: Any, number: Any) -> list[Any]:
     return [
-        (dtype, outcome(lambda: values(torch, dtype, 1) * number))
+        (dtype, outcome(values(torch, dtype, 1).mul, number))
         for dtype in ("uint8", "int8", "int32", "int64", "float16", "float32")
     ]
 

@@ -1,8 +1,8 @@
 """Random graphs: seeded programs from some thirty operators, compared gradient by gradient.
 
-A program is drawn once from its seed as a list of (operator, places of its operands); all values have
-shape (3, 3) in between, so that any operator can follow any other. Both libraries then run the same list:
-values, names, first gradients, second gradients, and gradients that a hook doubled on the way.
+A program is drawn once from its seed as a list of (operator, places of its operands); all values
+have shape (3, 3) in between, so that any operator can follow any other. Both libraries then run the
+same list: values, names, first and second gradients, gradients that a hook doubled on the way.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Random programs of views, writes and reads in both libraries: values, versions, names, gradients, errors."""
+"""Random programs of views, writes and reads in both libraries, down to versions and names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.torch_parity.harness import Raised, both, name, raises
 
 
 def observe(torch: Any, steps: list[Step], kind_of_base: str, square: bool) -> list[Any]:
-    """Run the steps; return errors on the way, then the state of every tensor, then the gradients."""
+    """Run the steps; return errors on the way, the state of every tensor, the gradients."""
     leaf = torch.linspace(-1.0, 1.5, 9, dtype=torch.float64).reshape(3, 3).clone()
     w = torch.tensor(0.75, dtype=torch.float64, requires_grad=True)
     base = leaf if kind_of_base == "plain" else leaf.requires_grad_()
@@ -44,9 +44,7 @@ def observe(torch: Any, steps: list[Step], kind_of_base: str, square: bool) -> l
     if isinstance(loss, torch.Tensor) and loss.requires_grad:
         inputs = [w, leaf] if leaf.requires_grad else [w]
         found: list[Any] = []
-        error = raises(
-            lambda: found.extend(torch.autograd.grad(loss, inputs, allow_unused=True))
-        )
+        error = raises(lambda: found.extend(torch.autograd.grad(loss, inputs, allow_unused=True)))
         observed += [error, *found]
     return observed
 

@@ -128,6 +128,11 @@ def sigmoid_backward(g: Array, out: Array) -> Array:
     return g * ((1 - out) * out)
 
 
+def threshold_backward(g: Array, out: Array) -> Array:
+    """The cotangent of the argument of ``out = max(x, 0)``."""
+    return g * (out > 0)
+
+
 def sigmoid(x: Array) -> Array:
     """The logistic function ``1 / (1 + e ** -x)``; overflow of the exponential gives the right limit."""
     return 1 / (1 + np.exp(-x))

@@ -26,6 +26,7 @@ from adjoint.autograd.function_node import (
 )
 from adjoint.core import mode as modes
 from adjoint.core.inplace import bump, rebase
+from adjoint.core.hooks import NodeHooks
 from adjoint.core.mode import get_mode, set_mode
 from adjoint.core.node import Node, next_seq
 from adjoint.core.record import IN_FUNCTION, MULTI_OUTPUT
@@ -241,7 +242,8 @@ def _record(
     node.edges = tuple([tensor._edge for tensor in inputs])
     node.plan = function_plan
     node.seq = next_seq()
-    node.hooks = None
+    # With a hook state the straight walk hands over to the engine, where None gradients travel on.
+    node.hooks = NodeHooks()
     node.counter = None
     node.versions = None
     if mode & modes.ANOMALY:
@@ -345,7 +347,8 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
         node.saved = ()
         node.plan = _error_plan
         node.seq = next_seq()
-        node.hooks = None
+        # With a hook state the straight walk hands over to the engine, where None gradients travel on.
+        node.hooks = NodeHooks()
         node.counter = None
         node.versions = None
         node.desc = tuple([p._desc if isinstance(p, TensorBase) else None for p in parts])

@@ -99,9 +99,8 @@ class FunctionCtx:
             if self._accessed:
                 raise RuntimeError(
                     "saved_tensors can only be accessed once when "
-                    "clear_saved_tensors_on_access=True is "
-                    "set on the autograd.Function. Either access saved_tensors only once, or set "
-                    "clear_saved_tensors_on_access=False."
+                    "clear_saved_tensors_on_access=True is set on the autograd.Function. Either "
+                    "access saved_tensors only once, or set clear_saved_tensors_on_access=False."
                 )
             self._accessed = True
         return tuple([None if entry is None else self._unpack(entry) for entry in saved])

@@ -62,14 +62,14 @@ def _cotangent(output: Any, gradient: Any, create: bool, edge: Any) -> Any:
     """The cotangent of one root, raw or (with ``create``) a Tensor."""
     desc = edge.desc
     if gradient is None:
-        if isinstance(output, TensorBase) and output._array.size != 1:
+        if numpy_.size(desc.shape) != 1:
             raise errors.not_scalar(desc.shape)
         if desc.dtype.is_complex:
             raise RuntimeError(
                 "grad can be implicitly created only for real scalar outputs but got "
                 f"{desc.dtype!r}"
             )
-        raw = desc.type.xp.ones_like(output._array)
+        raw = desc.type.xp.full(desc.shape, 1, desc.numpy)
         return make_tensor(raw) if create else raw
     if gradient._desc.shape != desc.shape:
         raise RuntimeError(
@@ -241,6 +241,10 @@ def grad(
         g = found.get(i)
         if g is None:
             if materialize_grads:
+                if _is_gradient_edge(t):
+                    raise RuntimeError(
+                        "materialize_grads cannot be used when the given input is a GradientEdge"
+                    )
                 desc = t._desc if isinstance(t, TensorBase) else t[0].desc
                 zeros = make_tensor(np.zeros(desc.shape, desc.numpy))
                 results.append(zeros.requires_grad_() if create_graph else zeros)

@@ -233,13 +233,15 @@ class Walk:
     def finish_leaf(self, leaf: AccumulateGrad, g: Any) -> None:
         """A leaf's gradient is complete: hooks, capture, accumulation."""
         hooks = leaf.hooks
+        indices = self.captures.get((leaf, 0))
+        if self.needed is not None and indices is None:
+            return  # beyond what was asked for
         if hooks is not None and 0 in hooks.tensor:
             g = self.call_tensor_hooks(hooks.tensor[0], g, leaf.desc)
-        indices = self.captures.get((leaf, 0))
         if indices is not None:
             for index in indices:
                 self.captured[index] = g
-        if not self.accumulate or (self.needed is not None and indices is None):
+        if not self.accumulate:
             return
         if hooks is not None and hooks.pre:
             g = self.pre_hooks(leaf, hooks, g)

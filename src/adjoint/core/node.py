@@ -133,8 +133,8 @@ class Node:
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{attribute}'")
 
     def __dir__(self) -> list[str]:
-        shown = [] if self.plan is None else self.plan.saved_attributes()
-        return sorted([*super().__dir__(), *shown])
+        shown = getattr(self.plan, "saved_attributes", list)
+        return sorted([*super().__dir__(), *shown()])
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} object at {id(self):#x}>"

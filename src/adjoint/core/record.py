@@ -97,8 +97,34 @@ def compute(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> tuple[
     if op.promoted:
         _promote(op, operands, raws)
     with np.errstate(all="ignore"):
-        result = op.forward(xp or numpy_, *raws, **params)
+        try:
+            result = op.forward(xp or numpy_, *raws, **params)
+        except ValueError as error:
+            mismatch = _broadcast_mismatch(op, raws)
+            if mismatch is None:
+                raise
+            raise RuntimeError(mismatch) from error
     return result, raws
+
+
+def _broadcast_mismatch(op: Op, raws: list[Any]) -> str | None:
+    """PyTorch's sentence for operands of an elementwise operator that do not broadcast."""
+    if not op.promoted:
+        return None
+    shapes = [np.shape(raws[i]) for i in op.promoted if i < len(raws)]
+    joined: tuple[int, ...] = ()
+    for k, shape in enumerate(shapes):
+        ndim = max(len(joined), len(shape))
+        a, b = (1,) * (ndim - len(joined)) + joined, (1,) * (ndim - len(shape)) + shape
+        for i in reversed(range(ndim)):
+            if a[i] != b[i] and 1 not in (a[i], b[i]):
+                return (
+                    f"The size of tensor a ({a[i]}) must match the size of tensor b ({b[i]}) at "
+                    f"non-singleton dimension {i}. ({op.name}: operand '{op.operands[k]}' has shape "
+                    f"{list(shape)}, which does not broadcast with {list(joined)}.)"
+                )
+        joined = tuple(m if n == 1 else n for n, m in zip(a, b))
+    return None
 
 
 def common_dtype(op: Op, operands: tuple[Any, ...]) -> dtypes.dtype:
@@ -197,19 +223,21 @@ def record(
     node.counter = None
     node.versions = versions_of(saved)
     if mode & modes.SAVED_HOOKS:
-        saved = _packed(plan, saved, out)
+        saved = _packed(plan, saved, out, node)
     node.saved = saved
     if mode & modes.ANOMALY:
         node.metadata["traceback_"] = traceback.format_stack()[:-2]
     return node
 
 
-def _packed(plan: Any, saved: tuple[Any, ...], out: Any) -> tuple[Any, ...]:
+def _packed(plan: Any, saved: tuple[Any, ...], out: Any, node: Node) -> tuple[Any, ...]:
     stack = saved_hooks.get()
     if not stack:
         return saved
     values = list(saved)
-    for i, value in enumerate(values):
+    # by PyTorch's names, in alphabetical order
+    for i in sorted(range(len(values)), key=lambda k: plan.op.saved_name(plan.names[k])):
+        value = values[i]
         is_output = plan.names[i] == "out"
         if not is_output and not isinstance(value, TensorBase):
             continue
@@ -217,7 +245,7 @@ def _packed(plan: Any, saved: tuple[Any, ...], out: Any) -> tuple[Any, ...]:
             raise RuntimeError(stack[-1])
         if is_output and isinstance(out, tuple):
             continue
-        values[i] = pack(make_tensor(value) if is_output else value, is_output)
+        values[i] = pack(make_tensor(value) if is_output else value, is_output, node)
     return tuple(values)
 
 

@@ -290,7 +290,17 @@ def sigmoid(xp: Any, input: Array) -> Array:
     return xp.sigmoid(input)
 
 
-@elementwise(lambda xp, g, out: g * (out > 0))
+@elementwise(
+    lambda xp, g, output: xp.threshold_backward(g, output),
+    lambda xp, g: xp.zeros_like(g),
+    node="ThresholdBackwardBackward0",
+)
+def _threshold_backward(xp: Any, grad_output: Array, output: Array) -> Array:
+    """Return ``grad_output`` where ``output`` is positive, 0 elsewhere."""
+    return xp.threshold_backward(grad_output, output)
+
+
+@elementwise(lambda xp, g, out: xp.threshold_backward(g, out))
 def relu(xp: Any, input: Array) -> Array:
     """Return ``max(input, 0)``; the derivative at 0 is 0, nan stays nan."""
     return xp.maximum(input, 0)

@@ -65,6 +65,7 @@ sqrt = pointwise.sqrt
 subtract = pointwise.sub
 tanh = pointwise.tanh
 tanh_backward = pointwise._tanh_backward
+threshold_backward = pointwise._threshold_backward
 sigmoid_backward = pointwise._sigmoid_backward
 matrix_t = view.t
 where = pointwise.where

@@ -44,6 +44,12 @@ class Window(NamedTuple):
         """Whether the output along this axis is the input."""
         return self.kernel == self.stride == 1 and not self.padding and self.input == self.output
 
+    @property
+    def tiles(self) -> bool:
+        """Whether the windows cover the input, each element once."""
+        size, count, kernel, stride, padding, dilation = self
+        return kernel == stride and size == count * kernel and not padding and dilation == 1
+
     def transposed(self) -> "Window":
         """Return the window of the transposed operation, the taps of its kernel reversed."""
         padding = self.dilation * (self.kernel - 1) - self.padding
