@@ -44,7 +44,7 @@ from adjoint.autograd.grad_mode import (
 )
 from adjoint.core.plan import set_tensor_world as _set_tensor_world
 from adjoint.ops import vocabulary as _vocabulary
-from adjoint.ops.arithmetic import add, div, rsub, sub
+from adjoint.ops.arithmetic import add, div, mul, rsub, sub
 from adjoint.ops.arrange import (
     atleast_1d,
     atleast_2d,
@@ -140,7 +140,6 @@ from adjoint.ops.pointwise import (
     log10,
     maximum,
     minimum,
-    mul,
     neg,
     pow,
     reciprocal,

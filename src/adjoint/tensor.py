@@ -129,7 +129,7 @@ class Tensor(TensorState):
 
     add = arithmetic.add
     sub = subtract = arithmetic.sub
-    mul = multiply = pointwise.mul
+    mul = multiply = arithmetic.mul
     div = divide = true_divide = arithmetic.div
     neg = negative = pointwise.neg
     pow = pointwise.pow

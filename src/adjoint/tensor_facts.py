@@ -13,9 +13,9 @@ import numpy as np
 
 from adjoint.array import dtypes
 from adjoint.array.device import Size, device
-from adjoint.core.tensor_base import TensorBase
-from adjoint.ops import compare, join, reduce
-from adjoint.printing import tensor_repr
+from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.ops import compare, join, matmul, pointwise, reduce
+from adjoint.printing import tensor_format, tensor_repr
 
 __all__ = ["TensorFacts"]
 
@@ -172,8 +172,15 @@ class TensorFacts(TensorBase):
         raw = self.numpy()
         return np.array(raw, dtype=dtype, copy=copy)
 
-    def __array_ufunc__(self, *args: Any, **kwargs: Any) -> Any:
-        return NotImplemented
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """NumPy's functions on tensors: arithmetic is ours (and differentiable), the rest is
+        theirs.
+        """
+        if method == "__call__" and not kwargs and ufunc in _OPERATORS:
+            return _OPERATORS[ufunc](*map(_as_tensor, inputs))
+        arrays = [i.numpy() if isinstance(i, TensorFacts) else i for i in inputs]
+        result = getattr(ufunc, method)(*arrays, **kwargs)
+        return make_tensor(result) if isinstance(result, np.ndarray | np.generic) else result
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         return self.numpy().__dlpack__(**kwargs)
@@ -189,14 +196,20 @@ class TensorFacts(TensorBase):
             raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
         return bool(raw)
 
+    def _number(self) -> Any:
+        """Its value for a conversion to a Python number."""
+        if self._array.size != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self.item()
+
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._number())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._number())
 
     def __complex__(self) -> complex:
-        return complex(self.item())
+        return complex(self._number())
 
     def __index__(self) -> int:
         if self._desc.dtype.category >= dtypes.FLOATING or self._array.size != 1:
@@ -214,18 +227,41 @@ class TensorFacts(TensorBase):
         return iter(join.unbind(self, 0))
 
     def __contains__(self, element: Any) -> bool:
+        if not isinstance(element, TensorBase | int | float | complex):
+            raise RuntimeError(
+                "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
+                f"{type(element)}."
+            )
         return bool(reduce.any(compare.eq(self, element)))
 
     def __hash__(self) -> int:
         return id(self)
 
     def __repr__(self, *, tensor_contents: str | None = None) -> str:
-        return tensor_repr(self)
+        return tensor_repr(self, tensor_contents)
 
     def __format__(self, spec: str) -> str:
-        if not self._desc.shape:
-            return format(self.item(), spec)
-        return object.__format__(self, spec)
+        return tensor_format(self, spec)
+
+
+_OPERATORS: dict[Any, Any] = {
+    np.add: pointwise.add,
+    np.subtract: pointwise.sub,
+    np.multiply: pointwise.mul,
+    np.divide: pointwise.div,
+    np.power: pointwise.pow,
+    np.matmul: matmul.matmul,
+    np.equal: compare.eq,
+    np.not_equal: compare.ne,
+    np.less: compare.lt,
+    np.less_equal: compare.le,
+    np.greater: compare.gt,
+    np.greater_equal: compare.ge,
+}
+
+
+def _as_tensor(operand: Any) -> Any:
+    return make_tensor(operand) if isinstance(operand, np.ndarray) else operand
 
 
 def _dense_strides(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -243,7 +243,7 @@ class finfo:
         if not isinstance(kind, dtype) or kind.category < FLOATING:
             raise TypeError(
                 "torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
-                f"'{kind!r}'"
+                "'torch.finfo'"
             )
         kind = kind.to_real()
         if kind is bfloat16:
@@ -259,7 +259,7 @@ class finfo:
         self.max = float(info.max)
         self.min = float(info.min)
         self.tiny = self.smallest_normal = float(info.smallest_normal)
-        self.resolution = float(info.resolution)
+        self.resolution = {"float16": 1e-3, "bfloat16": 1e-2}.get(kind.name, float(info.resolution))
 
     def __repr__(self) -> str:
         return (
@@ -273,10 +273,12 @@ class iinfo:
     """Limits of an integer dtype: ``bits, min, max``."""
 
     def __init__(self, type: dtype) -> None:
+        if type is bool_:
+            raise TypeError("torch.bool is not supported by torch.iinfo")
         if type.category != INTEGRAL:
             raise TypeError(
                 "torch.iinfo() requires an integer input type. Use torch.finfo to handle "
-                f"'{type!r}'"
+                "'torch.iinfo'"
             )
         info = np.iinfo(type.numpy)
         self.dtype = type.name
@@ -285,4 +287,4 @@ class iinfo:
         self.max = int(info.max)
 
     def __repr__(self) -> str:
-        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+        return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"

@@ -65,6 +65,9 @@ class Op:
         predicate: bool = False,
         outputs: int = 1,
         saved_names: dict[str, str] | None = None,
+        check: Callable[[tuple[Any, ...]], None] | None = None,
+        symbol: str = "",
+        straight: bool = True,
     ) -> None:
         parameters = list(inspect.signature(forward).parameters.values())[1:]
         self.name = forward.__name__.strip("_")
@@ -83,12 +86,16 @@ class Op:
         self.predicate = predicate
         self.outputs = outputs
         self.saved_names = saved_names or {}
+        self.check = check
+        self.symbol = symbol  # of an operator that Python may hand to its right operand
         self.node_name = node or f"{camel_case(self.name)}Backward0"
         self.node_class: type[Node] = type(self.node_name, (Node,), {"__slots__": (), "op": self})
         self.jvp = None if jvp is None else Rule(jvp, self)
         self.rules = tuple(None if r is None else Rule(r, self) for r in rules)
         self.differentiable = any(r is not None for r in self.rules)
         self.level = REAL_NUMBERS if to_float else EXACT_NUMBERS
+        if not straight:
+            self.level = REAL_NUMBERS + 1  # no descriptor is that fast
         self.kernel = _kernel(forward, self.operands)
         self._plans: dict[Any, Plan] = {}
         if self.name in OPERATORS:

@@ -35,6 +35,16 @@ def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
         for operand in operands:
             if isinstance(operand, TensorBase) and operand.__torch_function__ is not None:
                 return _override(op, operands, params)
+    if op.promoted:
+        for i, operand in enumerate(operands):
+            if not isinstance(operand, TensorBase | int | float | complex | np.generic):
+                if isinstance(operand, np.ndarray):
+                    converted = (*operands[:i], make_tensor(operand), *operands[i + 1 :])
+                    return apply(op, converted, params)
+                if operand is not None or i in op.promoted:
+                    return _refuse(op, operands, i)
+    if op.check is not None:
+        op.check(operands)
     raw_out, _ = compute(op, operands, params)
     if type(raw_out) is tuple:
         return _wrap_several(op, operands, params, raw_out)
@@ -58,6 +68,19 @@ def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if op.view and made._counter is not None:
         made._counter.add_view(made)
     return made
+
+
+def _refuse(op: Op, operands: tuple[Any, ...], i: int) -> Any:
+    """An operand that is neither a tensor nor a number: Python may ask the other operand's
+    class.
+    """
+    if op.symbol:
+        return NotImplemented
+    raise TypeError(
+        f"{op.name}(): argument '{op.operands[min(i, len(op.operands) - 1)]}' (position {i + 1}) "
+        "must be "
+        f"Tensor, not {type(operands[i]).__name__}"
+    )
 
 
 def _override(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -120,7 +143,8 @@ def _broadcast_mismatch(op: Op, raws: list[Any]) -> str | None:
             if a[i] != b[i] and 1 not in (a[i], b[i]):
                 return (
                     f"The size of tensor a ({a[i]}) must match the size of tensor b ({b[i]}) at "
-                    f"non-singleton dimension {i}. ({op.name}: operand '{op.operands[k]}' has shape "
+                    f"non-singleton dimension {i}. ({op.name}: operand '{op.operands[k]}' has "
+                    "shape "
                     f"{list(shape)}, which does not broadcast with {list(joined)}.)"
                 )
         joined = tuple(m if n == 1 else n for n, m in zip(a, b))

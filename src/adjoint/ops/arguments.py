@@ -57,6 +57,11 @@ def sizes_of(sizes: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(s if type(s) is int else s.__index__() for s in sizes)
 
 
+def _negative_size(shape: tuple[int, ...]) -> RuntimeError:
+    at = next(i for i, s in enumerate(shape) if s < -1)
+    return RuntimeError(f"invalid shape dimension {shape[at]} at index {at} of shape {list(shape)}")
+
+
 def checked_shape(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
     """``shape`` with a single -1 filled in for ``numel`` elements.
 
@@ -67,8 +72,7 @@ def checked_shape(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
             raise RuntimeError("only one dimension can be inferred")
         known = math.prod(s for s in shape if s != -1)
         if any(s < -1 for s in shape):
-            bad = next(s for s in shape if s < -1)
-            raise RuntimeError(f"invalid shape dimension {bad}")
+            raise _negative_size(shape)
         if known == 0 and numel == 0:
             raise RuntimeError(
                 f"cannot reshape tensor of 0 elements into shape {list(shape)} because the "
@@ -77,9 +81,8 @@ def checked_shape(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
         if known and numel % known == 0:
             return tuple(numel // known if s == -1 else s for s in shape)
         raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
-    for s in shape:
-        if s < 0:
-            raise RuntimeError(f"invalid shape dimension {s}")
+    if any(s < 0 for s in shape):
+        raise _negative_size(shape)
     if math.prod(shape) != numel:
         raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
     return shape

@@ -29,6 +29,15 @@ def _sub_scaled(xp: Any, input: Array, other: Array, *, alpha: Any) -> Array:
     return input - other * alpha
 
 
+def _supported(result: Any, name: str, other: Any) -> Tensor:
+    """The result; TypeError where the operator left the decision to the other operand."""
+    if result is NotImplemented:
+        raise TypeError(
+            f"{name}(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}"
+        )
+    return result
+
+
 def _check_alpha(input: Any, other: Any, alpha: Any) -> None:
     operands = [o for o in (input, other) if isinstance(o, TensorBase)]
     if isinstance(alpha, float) and all(o._desc.dtype.category < 2 for o in operands):
@@ -40,7 +49,7 @@ def _check_alpha(input: Any, other: Any, alpha: Any) -> None:
 def add(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """Return ``input + alpha * other`` with broadcasting."""
     if alpha == 1:
-        return pointwise.add(input, other)
+        return _supported(pointwise.add(input, other), "add", other)
     _check_alpha(input, other, alpha)
     return _add_scaled(input, other, alpha=alpha)
 
@@ -48,15 +57,20 @@ def add(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
 def sub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """Return ``input - alpha * other`` with broadcasting."""
     if alpha == 1:
-        return pointwise.sub(input, other)
+        return _supported(pointwise.sub(input, other), "sub", other)
     _check_alpha(input, other, alpha)
     return _sub_scaled(input, other, alpha=alpha)
+
+
+def mul(input: Tensor, other: Any) -> Tensor:
+    """Return ``input * other`` with broadcasting."""
+    return _supported(pointwise.mul(input, other), "mul", other)
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """Return ``input / other``; ``rounding_mode`` "trunc" or "floor" rounds it."""
     if rounding_mode is None:
-        return pointwise.div(input, other)
+        return _supported(pointwise.div(input, other), "div", other)
     if rounding_mode == "floor":
         return floor_divide(input, other)
     if rounding_mode != "trunc":

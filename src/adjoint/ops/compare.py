@@ -1,4 +1,6 @@
-"""Questions about elements: comparisons, logic, tests.  In: Tensors and numbers.  Out: bool Tensors, no gradient."""
+"""Questions about elements: comparisons, logic, tests.  In: Tensors and numbers.  Out: bool
+Tensors, no gradient.
+"""
 
 from __future__ import annotations
 
@@ -7,109 +9,110 @@ from typing import Any
 import numpy as np
 
 from adjoint.core.tensor_base import TensorBase
+from adjoint.ops.checks import integers_only, no_inverted_floats, ordered_only
 from adjoint.ops.families import elementwise, predicate
 
 Array = Any
 Tensor = Any
 
 
-@predicate
+@predicate(symbol="==")
 def eq(xp: Any, input: Array, other: Array) -> Array:
     """Return whether elements are equal."""
     return input == other
 
 
-@predicate
+@predicate(symbol="!=")
 def ne(xp: Any, input: Array, other: Array) -> Array:
     """Return whether elements differ."""
     return input != other
 
 
-@predicate
+@predicate(symbol="<", check=ordered_only("lt_cpu"))
 def lt(xp: Any, input: Array, other: Array) -> Array:
     """Return whether ``input < other``."""
     return xp.less(input, other)
 
 
-@predicate
+@predicate(symbol="<=", check=ordered_only("le_cpu"))
 def le(xp: Any, input: Array, other: Array) -> Array:
     """Return whether ``input <= other``."""
     return xp.less_equal(input, other)
 
 
-@predicate
+@predicate(symbol=">", check=ordered_only("gt_cpu"))
 def gt(xp: Any, input: Array, other: Array) -> Array:
     """Return whether ``input > other``."""
     return xp.greater(input, other)
 
 
-@predicate
+@predicate(symbol=">=", check=ordered_only("ge_cpu"))
 def ge(xp: Any, input: Array, other: Array) -> Array:
     """Return whether ``input >= other``."""
     return xp.greater_equal(input, other)
 
 
-@predicate
+@predicate()
 def isnan(xp: Any, input: Array) -> Array:
     """Return whether elements are nan."""
     return xp.isnan(input)
 
 
-@predicate
+@predicate()
 def isinf(xp: Any, input: Array) -> Array:
     """Return whether elements are infinite."""
     return xp.isinf(input)
 
 
-@predicate
+@predicate()
 def isfinite(xp: Any, input: Array) -> Array:
     """Return whether elements are neither infinite nor nan."""
     return xp.isfinite(input)
 
 
-@predicate
+@predicate()
 def logical_not(xp: Any, input: Array) -> Array:
     """Return whether elements are zero."""
     return xp.logical_not(input)
 
 
-@predicate
+@predicate()
 def logical_and(xp: Any, input: Array, other: Array) -> Array:
     """Return whether both elements are non-zero."""
     return xp.logical_and(input, other)
 
 
-@predicate
+@predicate()
 def logical_or(xp: Any, input: Array, other: Array) -> Array:
     """Return whether either element is non-zero."""
     return xp.logical_or(input, other)
 
 
-@predicate
+@predicate()
 def logical_xor(xp: Any, input: Array, other: Array) -> Array:
     """Return whether exactly one element is non-zero."""
     return xp.logical_xor(input, other)
 
 
-@elementwise()
+@elementwise(symbol="&", check=integers_only("bitwise_and_cpu"), straight=False)
 def bitwise_and(xp: Any, input: Array, other: Array) -> Array:
     """Return the bitwise and of integers, the logical one of bools."""
     return xp.bitwise_and(input, other)
 
 
-@elementwise()
+@elementwise(symbol="|", check=integers_only("bitwise_or_cpu"), straight=False)
 def bitwise_or(xp: Any, input: Array, other: Array) -> Array:
     """Return the bitwise or of integers, the logical one of bools."""
     return xp.bitwise_or(input, other)
 
 
-@elementwise()
+@elementwise(symbol="^", check=integers_only("bitwise_xor_cpu"), straight=False)
 def bitwise_xor(xp: Any, input: Array, other: Array) -> Array:
     """Return the bitwise exclusive or of integers, the logical one of bools."""
     return xp.bitwise_xor(input, other)
 
 
-@elementwise()
+@elementwise(check=no_inverted_floats, straight=False)
 def bitwise_not(xp: Any, input: Array) -> Array:
     """Return the bitwise complement of integers, the logical one of bools."""
     return xp.bitwise_not(input)
@@ -134,9 +137,7 @@ def isclose(
     Raises: RuntimeError if the dtypes differ.
     """
     if input.dtype is not other.dtype:
-        raise RuntimeError(
-            f"{_described(input.dtype)} did not match {_described(other.dtype)}"
-        )
+        raise RuntimeError(f"{_described(input.dtype)} did not match {_described(other.dtype)}")
     return _isclose(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 

@@ -63,11 +63,15 @@ def elementwise(*rules: Rule, promote: bool = True, **traits: Any) -> Declare:
     return declare
 
 
-def predicate(forward: Callable[..., Any]) -> Callable[..., Any]:
+def predicate(**traits: Any) -> Declare:
     """An elementwise question: no gradient, the result is bool."""
-    op = Op(forward, (), family="elementwise", predicate=True)
-    op.promoted = tuple(range(len(op.operands)))
-    return make_call(op)
+
+    def declare(forward: Callable[..., Any]) -> Callable[..., Any]:
+        op = Op(forward, (), family="elementwise", predicate=True, **traits)
+        op.promoted = tuple(range(len(op.operands)))
+        return make_call(op)
+
+    return declare
 
 
 def linear(vjp: Rule, **traits: Any) -> Declare:

@@ -1,4 +1,6 @@
-"""Joining and splitting: cat, stack, split, chunk, unbind.  In: Tensors.  Out: one Tensor, or a tuple of views."""
+"""Joining and splitting: cat, stack, split, chunk, unbind.  In: Tensors.  Out: one Tensor, or a
+tuple of views.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def _cat_vjp(xp: Any, g: Array, shapes: tuple[Any, ...], needs: tuple[bool, ...]
     return tuple(results)
 
 
-@operator("linear", (_cat_vjp,), joint=True, linear=True, node="CatBackward0", promoted=("tensors",))
+@operator(
+    "linear", (_cat_vjp,), joint=True, linear=True, node="CatBackward0", promoted=("tensors",)
+)
 def _cat(xp: Any, *tensors: Array, axis: int) -> Array:
     """Return the arrays one after the other along an axis."""
     return xp.concatenate(tensors, axis)
@@ -63,14 +67,12 @@ def cat(tensors: Any, dim: int = 0) -> Tensor:
     """
     items = _tensor_list("cat", tensors)
     if not items:
-        raise ValueError("expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     shaped = tuple(t for t in items if t.shape != (0,)) or items[:1]
     first = shaped[0]
     for i, item in enumerate(items):
         if not item.ndim:
-            raise RuntimeError(
-                f"zero-dimensional tensor (at position {i}) cannot be concatenated"
-            )
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     axis = canonical_dim(dim, first.ndim)
     for i, item in enumerate(items):
         if item.shape == (0,):
@@ -82,7 +84,8 @@ def cat(tensors: Any, dim: int = 0) -> Tensor:
         for d, (n, m) in enumerate(zip(first.shape, item.shape)):
             if n != m and d != axis:
                 raise RuntimeError(
-                    f"Sizes of tensors must match except in dimension {axis}. Expected size {n} but got "
+                    f"Sizes of tensors must match except in dimension {axis}. Expected size {n} "
+                    "but got "
                     f"size {m} for tensor number {i} in the list."
                 )
     return _cat(*shaped, axis=axis)
@@ -100,7 +103,8 @@ def stack(tensors: Any, dim: int = 0) -> Tensor:
     for i, item in enumerate(items):
         if item.shape != items[0].shape:
             raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(items[0].shape)} at entry 0 "
+                f"stack expects each tensor to be equal size, but got {list(items[0].shape)} at "
+                "entry 0 "
                 f"and {list(item.shape)} at entry {i}"
             )
     return _stack(*items, axis=axis)
@@ -131,7 +135,9 @@ def _unbind(xp: Any, input: Array, *, axis: int) -> tuple[Array, ...]:
     outputs=2,
     node="SplitWithSizesBackward0",
 )
-def _split_with_sizes(xp: Any, input: Array, *, sizes: tuple[int, ...], axis: int) -> tuple[Array, ...]:
+def _split_with_sizes(
+    xp: Any, input: Array, *, sizes: tuple[int, ...], axis: int
+) -> tuple[Array, ...]:
     """Return consecutive slices of the given sizes along an axis."""
     return _slices(xp, input, sizes, axis)
 
@@ -160,9 +166,7 @@ def _slices(xp: Any, input: Array, sizes: tuple[int, ...], axis: int) -> tuple[A
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Return the slices of ``input`` along ``dim``, as views without that dim."""
     if not input.ndim:
-        raise IndexError(
-            f"Dimension specified as {dim} but tensor has no dimensions"
-        )
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     return tuple(_unbind(input, axis=canonical_dim(dim, input.ndim)))
 
 
@@ -193,7 +197,8 @@ def split(input: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Ten
     sizes = tuple(split_size_or_sections)
     if sum(sizes) != total:
         raise RuntimeError(
-            f"split_with_sizes expects split_sizes to sum exactly to {total} (input tensor's size at "
+            f"split_with_sizes expects split_sizes to sum exactly to {total} (input tensor's size "
+            "at "
             f"dimension {axis}), but got split_sizes={list(sizes)}"
         )
     return tuple(_split_with_sizes(input, sizes=sizes, axis=axis))

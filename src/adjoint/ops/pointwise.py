@@ -10,6 +10,7 @@ from typing import Any
 
 from adjoint.array.descriptor import REAL_NUMBERS
 from adjoint.core.tensor_base import TensorBase
+from adjoint.ops.checks import no_bool_differences, no_negative_bools
 from adjoint.ops.families import elementwise
 
 Array = Any
@@ -19,13 +20,13 @@ Number = int | float | complex | bool
 # ---- arithmetic ----------------------------------------------------------------------------------
 
 
-@elementwise(lambda xp, g: g, lambda xp, g: g)
+@elementwise(lambda xp, g: g, lambda xp, g: g, symbol="+")
 def add(xp: Any, input: Array, other: Array) -> Array:
     """Return ``input + other`` with broadcasting."""
     return input + other
 
 
-@elementwise(lambda xp, g: g, lambda xp, g: -g)
+@elementwise(lambda xp, g: g, lambda xp, g: -g, symbol="-", check=no_bool_differences)
 def sub(xp: Any, input: Array, other: Array) -> Array:
     """Return ``input - other`` with broadcasting."""
     return input - other
@@ -59,7 +60,7 @@ def _rsub_general(xp: Any, input: Array, other: Array) -> Array:
     return other - input
 
 
-@elementwise(lambda xp, g, other: g * other, lambda xp, g, input: g * input)
+@elementwise(lambda xp, g, other: g * other, lambda xp, g, input: g * input, symbol="*")
 def mul(xp: Any, input: Array, other: Array) -> Array:
     """Return ``input * other`` with broadcasting."""
     return input * other
@@ -69,13 +70,14 @@ def mul(xp: Any, input: Array, other: Array) -> Array:
     lambda xp, g, other: g / other,
     lambda xp, g, input, other: -g * ((input / other) / other),
     to_float=True,
+    symbol="/",
 )
 def div(xp: Any, input: Array, other: Array) -> Array:
     """Return ``input / other``, integers in the default floating-point dtype."""
     return input / other
 
 
-@elementwise(lambda xp, g: -g)
+@elementwise(lambda xp, g: -g, check=no_negative_bools)
 def neg(xp: Any, input: Array) -> Array:
     """Return ``-input``."""
     return -input

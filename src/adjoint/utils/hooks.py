@@ -90,7 +90,7 @@ class BackwardHook:
         return tuple(gradients[i] for i in places)
 
     def _at_exit(self, _: Any, grad_outputs: Any) -> Any:
-        """The gradients of the outputs arrived: pre-hooks, and hooks if no input wants a gradient."""
+        """The outputs' gradients arrived: pre-hooks, and hooks if no input wants a gradient."""
         self.grad_outputs = _spread(self.output_places, grad_outputs, self.n_outputs)
         for pre_hook in self.user_pre_hooks:
             result = pre_hook(self.module, self.grad_outputs)

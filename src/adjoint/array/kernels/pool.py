@@ -215,10 +215,12 @@ def _largest_along(
                 larger |= new[out].reshape(column)
                 larger |= np.isnan(value) & valid[out].reshape(column)
             tap = np.multiply(larger, tap, dtype=tap_dtype)  # larger than that of any tap before
-            if own:
+            if taps is None:
+                taps = tap
+            elif own:
                 np.maximum(taps[here], tap, out=taps[here])
             else:
-                taps = tap if taps is None else np.maximum(taps, tap)
+                taps = np.maximum(taps, tap)
         if own:
             np.maximum(so_far, value, out=so_far)
         else:
@@ -323,11 +325,9 @@ def avg_pool(
     counts = _counts(windows, count_include_pad, divisor)
 
     if all(isinstance(w, Window) and w.tiles and w.output == 1 for w in windows):
-        planes = planes.reshape(len(planes), -1)  # one window: one sum
-        windows, to_y = (
-            [Window(planes.shape[1], 1, planes.shape[1], planes.shape[1])],
-            to_y.reshape(len(planes), 1),
-        )
+        size = prod(planes.shape[1:])  # one window: one sum
+        planes, to_y = planes.reshape(len(planes), size), to_y.reshape(len(planes), 1)
+        windows = [Window(size, 1, size, size)]
 
     def pool(part: slice) -> None:
         sums = _accumulable(planes[part])

@@ -93,7 +93,8 @@ class Sequential(_Row):
 
     def __getitem__(self, idx: int | slice) -> Any:
         if isinstance(idx, slice):
-            return type(self)(OrderedDict(list(self._modules.items())[idx]))
+            chosen: Any = list(self._modules.items())[idx]
+            return type(self)(OrderedDict(chosen))
         return self._modules[self._key(idx)]
 
     def __setitem__(self, idx: int, module: Module) -> None:
@@ -181,7 +182,7 @@ class ModuleList(_Row):
 
     def __getitem__(self, idx: int | slice) -> Any:
         if isinstance(idx, slice):
-            return type(self)(list(self._modules.values())[idx])
+            return type(self)(list(self)[idx])
         return self._modules[self._key(idx)]
 
     def __setitem__(self, idx: int, module: Module) -> None:

@@ -1,4 +1,4 @@
-"""Dropout as modules.  In: a Tensor.  Out: in training, a part of it zeroed; else the Tensor itself."""
+"""Dropout as modules.  In: a Tensor.  Out: in training, a part of it zeroed."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ class Hooked(Registry):
         return _add(self._backward_pre_hooks, hook, prepend)
 
     def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(module, grad_input, grad_output)`` when the gradients of the inputs are known.
+        """Call ``hook(module, grad_input, grad_output)`` when the inputs' gradients are known.
 
         What it returns, a tuple as long as ``grad_input``, replaces it.
         Raises: RuntimeError if the module has a regular backward hook.

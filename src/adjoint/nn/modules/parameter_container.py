@@ -1,7 +1,7 @@
 """Modules that hold parameters: in a list, under names.
 
-In: tensors, which become parameters, and anything else, which is kept as it is.  Out: `ParameterList` and
-`ParameterDict`, assigned to a module so that the parameters are found.
+In: tensors, which become parameters, and anything else, which is kept as it is.  Out:
+`ParameterList` and `ParameterDict`, assigned to a module so that the parameters are found.
 """
 
 from __future__ import annotations
@@ -180,12 +180,12 @@ class ParameterDict(Module):
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value under ``key``, or ``default``."""
-        return self[key] if key in self else default
+        return self[key] if key in self._keys else default
 
     @staticmethod
     def fromkeys(keys: Iterable[str], default: Any = None) -> ParameterDict:
         """Return a ParameterDict with one value under several names."""
-        return ParameterDict({key: default for key in keys})
+        return ParameterDict(dict.fromkeys(keys, default))
 
     def keys(self) -> Any:
         """Return the names."""
@@ -206,7 +206,8 @@ class ParameterDict(Module):
         """
         if not isinstance(parameters, Iterable):
             raise TypeError(
-                "ParametersDict.update should be called with an iterable of key/value pairs, but got "
+                "ParametersDict.update should be called with an iterable of key/value pairs, but "
+                "got "
                 f"{type(parameters).__name__}"
             )
         if isinstance(parameters, ParameterDict | Mapping):
@@ -222,15 +223,14 @@ class ParameterDict(Module):
             row = list(pair)
             if len(row) != 2:
                 raise ValueError(
-                    f"ParameterDict update sequence element #{i} has length {len(row)}; 2 is required"
+                    f"ParameterDict update sequence element #{i} has length {len(row)}; 2 is "
+                    "required"
                 )
             self[row[0]] = row[1]
 
     def extra_repr(self) -> str:
         """Return a line for each value."""
-        return "\n".join(
-            f"  ({key}): {_described(value, typename)}" for key, value in self.items()
-        )
+        return "\n".join(f"  ({key}): {_described(value, typename)}" for key, value in self.items())
 
     def __call__(self, input: Any) -> Any:
         raise RuntimeError("ParameterDict should not be called.")

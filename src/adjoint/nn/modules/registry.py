@@ -121,6 +121,7 @@ class Registry:
             modules[name] = _through_hooks(_module_hooks, self, name, value)
             return
         buffers = attributes.get("_buffers")
+        buffer: Any = value
         is_buffer = isinstance(value, Buffer)
         if not is_buffer and (buffers is None or name not in buffers):
             object.__setattr__(self, name, value)
@@ -134,7 +135,7 @@ class Registry:
             raise AttributeError("cannot assign buffer before Module.__init__() call")
         persistent = name not in self._non_persistent_buffers_set
         if is_buffer:
-            persistent = value.persistent
+            persistent = buffer.persistent
         self._forget(name, "_buffers")
         self.register_buffer(name, value, persistent)  # type: ignore[arg-type]
 
