@@ -105,6 +105,15 @@ from adjoint.ops.create import (
     zeros,
     zeros_like,
 )
+from adjoint.ops.gather import (
+    argwhere,
+    gather,
+    index_select,
+    masked_select,
+    nonzero,
+    take,
+    take_along_dim,
+)
 from adjoint.ops.join import cat, chunk, split, stack, unbind
 from adjoint.ops.matmul import addmm, bmm, dot, matmul, mm, mv
 from adjoint.ops.norms import (
@@ -117,6 +126,7 @@ from adjoint.ops.norms import (
     std_mean,
     var_mean,
 )
+from adjoint.ops.part import diagonal_scatter, select_scatter, slice_scatter
 from adjoint.ops.pointwise import (
     abs,
     acos,
@@ -169,6 +179,16 @@ from adjoint.ops.reduce import (
     std,
     sum,
     var,
+)
+from adjoint.ops.scatter import (
+    index_add,
+    index_copy,
+    index_fill,
+    index_put,
+    masked_fill,
+    masked_scatter,
+    scatter,
+    scatter_add,
 )
 from adjoint.ops.sort import aminmax, argsort, kthvalue, max, median, min, msort, sort, topk
 from adjoint.ops.special import (

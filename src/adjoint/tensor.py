@@ -13,6 +13,7 @@ from adjoint.array import dtypes
 from adjoint.array.device import as_device, device
 from adjoint.core import mode as modes
 from adjoint.core.tensor_base import TensorBase, register_tensor_class
+from adjoint.core.views import slow_descriptor
 from adjoint.ops import (
     arithmetic,
     arrange,
@@ -21,23 +22,24 @@ from adjoint.ops import (
     complex,
     create,
     index,
-    inplace,
     join,
     norms,
+    part,
     pointwise,
     reduce,
     special,
 )
+from adjoint.ops import gather as picking
 from adjoint.ops import matmul as products
+from adjoint.ops import scatter as placing
 from adjoint.ops import sort as sorting
 from adjoint.ops import view as views
-from adjoint.ops.inplace import inplace as in_place
-from adjoint.tensor_state import TensorState
+from adjoint.tensor_inplace import TensorInplace
 
 __all__ = ["Tensor"]
 
 
-class Tensor(TensorState):
+class Tensor(TensorInplace):
     """A multi-dimensional array that remembers how it was made.
 
     ``Tensor(data)`` is PyTorch's old constructor: float32 from (nested) numbers, or uninitialised
@@ -50,7 +52,7 @@ class Tensor(TensorState):
 
     __slots__ = ()
     __array_priority__ = 1000
-    __hash__ = TensorState.__hash__  # defining __eq__ would take it away
+    __hash__ = TensorInplace.__hash__  # defining __eq__ would take it away
     __torch_function__: Any = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
@@ -67,7 +69,7 @@ class Tensor(TensorState):
         made = object.__new__(cls)
         made._array = self._memory()
         made._desc = (
-            _slow_descriptor(self._desc) if cls.__torch_function__ is not None else self._desc
+            slow_descriptor(self._desc) if cls.__torch_function__ is not None else self._desc
         )
         made._edge = self._edge
         made._counter = self._version_counter()
@@ -116,14 +118,11 @@ class Tensor(TensorState):
     def __rmatmul__(self, other: Any) -> Tensor:
         return products.matmul(other, self)
 
-    add_ = __iadd__ = in_place(pointwise.add)
-    sub_ = __isub__ = in_place(pointwise.sub)
-    mul_ = __imul__ = in_place(pointwise.mul)
-    div_ = __itruediv__ = in_place(pointwise.div)
-    pow_ = __ipow__ = inplace.pow_
-
     __getitem__ = index.getitem
     __setitem__ = index.setitem
+
+    def __delitem__(self, index: Any) -> None:
+        raise TypeError("Tensor does not support deleting items")
 
     # ---- aliases of the operators ------------------------------------------------------------
 
@@ -187,33 +186,6 @@ class Tensor(TensorState):
     lgamma = special.lgamma
     xlogy = special.xlogy
     logit = special.logit
-
-    neg_ = in_place(pointwise.neg)
-    exp_ = in_place(pointwise.exp)
-    log_ = in_place(pointwise.log)
-    sqrt_ = in_place(pointwise.sqrt)
-    sin_ = in_place(pointwise.sin)
-    cos_ = in_place(pointwise.cos)
-    tanh_ = in_place(pointwise.tanh)
-    sigmoid_ = in_place(pointwise.sigmoid)
-    relu_ = in_place(pointwise.relu)
-    abs_ = in_place(pointwise.abs)
-    sign_ = in_place(pointwise.sign)
-    trunc_ = in_place(pointwise.trunc)
-    round_ = in_place(special._round)
-    rsqrt_ = in_place(pointwise.rsqrt)
-    log1p_ = in_place(pointwise.log1p)
-    expm1_ = in_place(pointwise.expm1)
-    erf_ = in_place(pointwise.erf)
-    remainder_ = in_place(special._remainder)
-    fmod_ = in_place(special._fmod)
-    floor_divide_ = in_place(special.floor_divide)
-    floor_ = in_place(pointwise.floor)
-    ceil_ = in_place(pointwise.ceil)
-    reciprocal_ = in_place(pointwise.reciprocal)
-    copy_ = inplace.copy_
-    fill_ = inplace.fill_
-    zero_ = inplace.zero_
 
     sum = reduce.sum
     mean = reduce.mean
@@ -297,6 +269,27 @@ class Tensor(TensorState):
     unbind = join.unbind
     split = join.split
     chunk = join.chunk
+
+    # ---- picking and placing by index --------------------------------------------------------
+
+    take = picking.take
+    take_along_dim = picking.take_along_dim
+    index_select = picking.index_select
+    masked_select = picking.masked_select
+    nonzero = picking.nonzero
+    argwhere = picking.argwhere
+    gather = picking.gather
+    scatter_add = placing.scatter_add
+    index_add = placing.index_add
+    index_copy = placing.index_copy
+    index_fill = placing.index_fill
+    index_put = placing.index_put
+    masked_fill = placing.masked_fill
+    masked_scatter = placing.masked_scatter
+    scatter = placing.scatter
+    select_scatter = part.select_scatter
+    slice_scatter = part.slice_scatter
+    diagonal_scatter = part.diagonal_scatter
 
     matmul = products.matmul
     mm = products.mm
@@ -390,16 +383,6 @@ class Tensor(TensorState):
 
 def _permute_t(x: Tensor) -> Tensor:
     return views._permute(x, axes=(1, 0))
-
-
-def _slow_descriptor(desc: Any) -> Any:
-    """A descriptor equal to ``desc`` that keeps subclass instances off the straight path."""
-    made = object.__new__(type(desc))
-    for name in type(desc).__slots__:
-        setattr(made, name, getattr(desc, name))
-    made.fast = 0
-    made.result = made
-    return made
 
 
 def _preserve_subclass(cls: Any, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -15,9 +15,9 @@ import numpy as np
 from adjoint.array import dtypes
 from adjoint.core import backward as backward_
 from adjoint.core import errors
-from adjoint.core.inplace import import_retain
 from adjoint.core.node import AccumulateGrad, node_of
 from adjoint.core.tensor_base import Counter, TensorBase, make_tensor
+from adjoint.core.views import adopt_views, import_retain
 from adjoint.tensor_facts import TensorFacts
 
 __all__ = ["TensorState"]
@@ -80,6 +80,7 @@ class TensorState(TensorFacts):
                     self._edge = AccumulateGrad(self)
                     if side is not None and side.grad is not None:
                         self._edge.grad = side.grad
+                adopt_views(self)
         elif edge is not None:
             if not edge.leaf:
                 raise RuntimeError(
@@ -87,6 +88,7 @@ class TensorState(TensorFacts):
                 )
             self._rare().accumulator = edge
             self._edge = None
+            adopt_views(self)
         return self
 
     @property

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.array import kernels
+
 Array = Any
 Shape = tuple[int, ...]
 
@@ -172,7 +174,12 @@ def polygamma(n: int, x: Array) -> Array:
 
 # ---- reductions ----------------------------------------------------------------------------------
 
-_add_reduce = np.add.reduce
+_add_reduce: Any = np.add.reduce
+_max_reduce: Any = np.maximum.reduce
+_min_reduce: Any = np.minimum.reduce
+_mul_reduce: Any = np.multiply.reduce
+_or_reduce: Any = np.logical_or.reduce
+_and_reduce: Any = np.logical_and.reduce
 
 
 def sum(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
@@ -189,27 +196,27 @@ def mean(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
 
 def prod(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
     """The product over the axes (None: all), in the dtype of ``x``."""
-    return np.multiply.reduce(x, axis, x.dtype, None, keepdims)
+    return _mul_reduce(x, axis, x.dtype, None, keepdims)
 
 
 def max(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
     """The largest element along the axes; nan if there is one."""
-    return np.maximum.reduce(x, axis, None, None, keepdims)
+    return _max_reduce(x, axis, None, None, keepdims)
 
 
 def min(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
     """The smallest element along the axes; nan if there is one."""
-    return np.minimum.reduce(x, axis, None, None, keepdims)
+    return _min_reduce(x, axis, None, None, keepdims)
 
 
 def any(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
     """Whether any element along the axes is true."""
-    return np.logical_or.reduce(x, axis, None, None, keepdims)
+    return _or_reduce(x, axis, None, None, keepdims)
 
 
 def all(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
     """Whether all elements along the axes are true."""
-    return np.logical_and.reduce(x, axis, None, None, keepdims)
+    return _and_reduce(x, axis, None, None, keepdims)
 
 
 argmax = np.argmax
@@ -284,7 +291,7 @@ tile = np.tile
 
 def rot90(x: Array, k: int, axes: Shape) -> Array:
     """A copy of ``x`` turned by ``k`` right angles in the plane of two axes."""
-    return np.ascontiguousarray(np.rot90(x, k, axes))
+    return np.ascontiguousarray(np.rot90(x, k, (axes[0], axes[1])))
 
 
 tril = np.tril
@@ -413,6 +420,26 @@ def einsum(formula: str, *arrays: Array) -> Array:
     """Einstein summation with the best pairwise order."""
     return np.einsum(formula, *arrays, optimize=len(arrays) > 2)
 
+
+# ---- sliding windows -----------------------------------------------------------------------------
+
+conv = kernels.conv
+conv_add = kernels.conv_add
+conv_input = kernels.conv_input
+conv_input_add = kernels.conv_input_add
+conv_weight = kernels.conv_weight
+unfold = kernels.unfold
+fold = kernels.fold
+max_pool = kernels.max_pool
+max_pool_values = kernels.max_pool_values
+max_pool_take = kernels.max_pool_take
+max_pool_put = kernels.max_pool_put
+max_pool_index = kernels.max_pool_index
+avg_pool = kernels.avg_pool
+avg_pool_input = kernels.avg_pool_input
+pad = kernels.pad
+pad_mirrored = kernels.pad_mirrored
+pad_mirrored_sum = kernels.pad_mirrored_sum
 
 # ---- creation and casting ------------------------------------------------------------------------
 

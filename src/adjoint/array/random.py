@@ -22,6 +22,7 @@ from adjoint.array.random_rounding import fused_32, fused_64
 __all__ = [
     "Generator",
     "bernoulli",
+    "default_generator",
     "integers",
     "integers_in_dtype",
     "memory_order",
@@ -255,6 +256,11 @@ def as_cpu(where: Any) -> device:
     return found
 
 
+default_generator: Final = Generator()
+"""What functions draw from when they are given no generator; its first seed is unforeseeable."""
+default_generator.seed()
+
+
 # ---- shared by the distributions -----------------------------------------------------------------
 
 
@@ -285,7 +291,7 @@ def scipy_module(name: str) -> Any:
 def uniform(
     generator: Generator, shape: Shape, dtype: Any, low: float = 0.0, high: float = 1.0
 ) -> Array:
-    """Uniform numbers of [low, high); in a complex dtype both parts, of [0, 1)."""
+    """Uniform numbers of [low, high); in a complex dtype both parts."""
     if dtype.kind == "c":
         real = np.dtype(f"f{dtype.itemsize // 2}")
         return uniform(generator, (*shape, 2), real, low, high).view(dtype)[..., 0]
@@ -341,11 +347,11 @@ def integers_in_dtype(generator: Generator, shape: Shape, dtype: Any) -> Array:
     elif dtype.kind in "iu":
         span = int(np.iinfo(dtype).max) + 1
     else:
-        span = (1 << _MANTISSA[dtype.name]) + 1
+        span = (1 << MANTISSA[dtype.name]) + 1
     return (words % np.uint32(span)).astype(dtype).reshape(shape)
 
 
-_MANTISSA: Final = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
+MANTISSA: Final = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 
 
 def _inside(bound: int, dtype: Any, step: int) -> int:
@@ -354,7 +360,7 @@ def _inside(bound: int, dtype: Any, step: int) -> int:
     neighbour = int(rounded.astype(dtype))
     if neighbour >= bound if step > 0 else neighbour < bound:
         return bound
-    return neighbour + step * (1 << (abs(bound + step).bit_length() - _MANTISSA[dtype.name]))
+    return neighbour + step * (1 << (abs(bound + step).bit_length() - MANTISSA[dtype.name]))
 
 
 def permutation(generator: Generator, n: int, dtype: Any) -> Array:

@@ -25,12 +25,12 @@ from adjoint.autograd.function_node import (
     save,
 )
 from adjoint.core import mode as modes
-from adjoint.core.inplace import bump, rebase
 from adjoint.core.hooks import NodeHooks
+from adjoint.core.inplace import bump
 from adjoint.core.mode import get_mode, set_mode
 from adjoint.core.node import Node, next_seq
-from adjoint.core.record import IN_FUNCTION, MULTI_OUTPUT
 from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.core.views import IN_FUNCTION, MULTI_OUTPUT, rebase, refresh_views
 from adjoint.ops.view import view
 
 __all__ = ["BackwardCFunction", "Function", "FunctionCtx", "once_differentiable"]
@@ -285,6 +285,7 @@ def _wrap(
     if dirty:
         bump(output)
         rebase(output, out_edge(node, nr))
+        refresh_views(output)
         return output
     if given:
         output = _alias(output)

@@ -46,10 +46,10 @@ class _ModeContext:
 
     def __call__(self, function: F) -> F:
         if inspect.isclass(function):
-            function.__init__ = self(function.__init__)  # type: ignore[misc]
+            function.__init__ = self(function.__init__)  # type: ignore[method-assign]
             return function
         if inspect.isgeneratorfunction(function):
-            return _decorate_generator(self.fresh, function)  # type: ignore[return-value]
+            return _decorate_generator(self.fresh, function)
         fresh = self.fresh
 
         @functools.wraps(function)
@@ -152,10 +152,12 @@ class set_grad_enabled(_ModeContext):
         return set_grad_enabled(self.mode)
 
 
-class inference_mode(_ModeContext):
+class inference_mode(_ModeContext):  # PyTorch's name
     """A block in which nothing is recorded, ever: its tensors can not enter a graph later."""
 
     __slots__ = ("mode",)
+
+    mode: bool
 
     def __new__(cls, mode: Any = True) -> Any:
         made = object.__new__(cls)
@@ -167,12 +169,15 @@ class inference_mode(_ModeContext):
 
     def __enter__(self) -> None:
         self._before = before = get_mode()
-        bits = modes.INFERENCE
-        set_mode((before | bits) & ~modes.GRAD if self.mode else (before & ~bits) | modes.GRAD)
+        if self.mode:
+            set_mode((before | modes.INFERENCE) & ~modes.GRAD)
+        else:
+            set_mode((before & ~modes.INFERENCE) | modes.GRAD)
 
     def fresh(self) -> _ModeContext:
         """A new context of the same kind, for one call of a decorated function."""
-        return inference_mode(self.mode)  # type: ignore[no-any-return]
+        made: _ModeContext = inference_mode(self.mode)
+        return made
 
 
 def is_grad_enabled() -> bool:

@@ -167,11 +167,11 @@ def backward(
         engine.run_backward(roots, keep=keep, create=create_graph)
         return
     wanted = _as_tuple(inputs)
-    t: Any
     for t in wanted:
-        if not isinstance(t, TensorBase) and not _is_gradient_edge(t):
+        is_tensor = isinstance(t, TensorBase)
+        if not is_tensor and not _is_gradient_edge(t):
             raise _not_an_input(t)
-        if isinstance(t, TensorBase) and (t._edge is None or not t._edge.leaf):
+        if is_tensor and (t._edge is None or not t._edge.leaf):
             t.retain_grad()
     keys = [_input_key(t, i) for i, t in enumerate(wanted)]
     engine.run_backward(roots, keep=keep, create=create_graph, inputs=keys)

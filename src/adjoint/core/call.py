@@ -18,8 +18,9 @@ from adjoint.core.mode import get_mode
 from adjoint.core.node import next_seq
 from adjoint.core.op import Op
 from adjoint.core.plan import _PICKERS, versions_of
-from adjoint.core.record import apply, link_view
+from adjoint.core.record import apply
 from adjoint.core.tensor_base import TensorBase, needs_tensor_class
+from adjoint.core.views import link_view
 
 __all__ = ["make_call"]
 
@@ -96,7 +97,6 @@ def _straight_one(op: Op) -> Callable[..., Any]:
             made._edge = node
         if view:
             link_view(op, input, made, params, mode)
-            made._counter.add_view(made)
         return made
 
     return call

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array.descriptor import Descriptor
+from adjoint.array.silence import restore, silence
 from adjoint.core import mode as modes
 from adjoint.core.errors import type_name
 from adjoint.core.fitting import accumulate, fit, keep_gradient
@@ -37,7 +38,7 @@ class Walk:
 
     __slots__ = (
         *("accumulate", "captured", "captures", "counts", "entries", "heap", "keep", "leaves"),
-        *("needed", "raw", "roots"),
+        *("needed", "raw", "roots", "watched"),
     )
 
     def __init__(self, raw: bool, keep: bool, accumulate: bool) -> None:
@@ -52,6 +53,7 @@ class Walk:
         self.captured: dict[int, Any] = {}
         self.counts: dict[AccumulateGrad, int] | None = None
         self.roots: list[Any] = []
+        self.watched: set[Node] = set()  # the nodes and leaves whose cotangents are captured
 
     # ---- arriving cotangents -----------------------------------------------------------------
 
@@ -92,8 +94,12 @@ class Walk:
         """Run every node that was reached, youngest first; then the leaves that are left."""
         heap, entries = self.heap, self.entries
         anomaly = get_mode() & modes.ANOMALY
+        plain = not anomaly and self.counts is None
         while heap:
             node, g = entries.pop(-heappop(heap))
+            if plain and g is not None and node.hooks is None and type(node.desc) is not tuple:
+                self.run_plain(node, g)
+                continue
             try:
                 self.run_node(node, g, anomaly)
             except Exception:
@@ -103,6 +109,38 @@ class Walk:
         while self.leaves:
             leaf = next(iter(self.leaves))
             self.finish_leaf(leaf, self.leaves.pop(leaf))
+
+    def run_plain(self, node: Node, g: Any) -> None:
+        """One node with one output and no hooks, when nobody counts what arrives at leaves."""
+        needed, watched, raw = self.needed, self.watched, self.raw
+        if node in watched:
+            for index in self.captures[node, 0]:
+                self.captured[index] = g
+        if needed is not None and node.seq not in needed:
+            return
+        plan = node.plan
+        r = plan.pull(node, g) if raw else plan.pull_tensors(node, g)
+        if not self.keep and plan.frees:
+            node.saved = None
+        at = plan.bare
+        for i, edge in enumerate(node.edges):
+            if edge is None:
+                continue
+            h = r if i == at else None if at >= 0 else r[i]
+            if needed is not None:
+                target = edge.node if type(edge) is OutEdge else edge
+                if target not in watched and target.seq not in needed:
+                    continue
+            if h is None:
+                self.touch(edge)
+                continue
+            desc = edge.desc
+            if raw:
+                if h.shape != desc.shape or h.dtype is not desc.numpy:
+                    h = fit(h, desc, node, True)
+            elif h._desc is not desc:
+                h = fit(h, desc, node, False)
+            self.send(edge, h)
 
     def run_node(self, node: Node, g: Any, anomaly: int) -> None:
         """One node: tensor hooks, captures, pre-hooks, the rules, hooks, and on to its edges."""
@@ -368,10 +406,11 @@ def run_backward(
         walk.roots = [edge for edge, _ in roots]
         outer = running.get()
         running.set(walk)
+        token = silence()
         try:
-            with np.errstate(all="ignore"):
-                walk.run()
+            walk.run()
         finally:
+            restore(token)
             running.set(outer)
         return walk.captured
     finally:
@@ -383,10 +422,12 @@ def _prepare(walk: Walk, roots: list[Any], inputs: list[tuple[Any, int]] | None)
     leaf.
     """
     nodes: dict[int, Node] = {}
-    counts: dict[AccumulateGrad, int] = {}
-    todo = [e.node for e in roots if not e.leaf]
+    counts: dict[AccumulateGrad, int] | None = {} if watched_leaves[0] else None
+    todo = []
     for edge in roots:
-        if edge.leaf:
+        if not edge.leaf:
+            todo.append(edge.node)
+        elif counts is not None:
             counts[edge] = counts.get(edge, 0)
     while todo:
         node = todo.pop()
@@ -396,24 +437,25 @@ def _prepare(walk: Walk, roots: list[Any], inputs: list[tuple[Any, int]] | None)
         for edge in node.edges:
             if edge is None:
                 continue
-            if edge.leaf:
+            if not edge.leaf:
+                todo.append(edge.node if type(edge) is OutEdge else edge)
+            elif counts is not None:
                 counts[edge] = counts.get(edge, 0) + 1
-            else:
-                todo.append(edge.node)
-    if watched_leaves[0]:
-        walk.counts = counts
+    walk.counts = counts
     if inputs is None:
         return
-    wanted = set()
+    watched = walk.watched
     for index, (node, nr) in enumerate(inputs):
         walk.captures.setdefault((node, nr), []).append(index)
-        wanted.add(node)
+        watched.add(node)
     # `backward(inputs=[...])` also runs the nodes that made these tensors, though nothing beyond
     # them
-    needed = {n.seq for n in wanted if not n.leaf} if walk.accumulate else set()
+    needed = {n.seq for n in watched if not n.leaf} if walk.accumulate else set()
     for seq in sorted(nodes):
         for edge in nodes[seq].edges:
-            if edge is not None and (edge.node in wanted or edge.node.seq in needed):
-                needed.add(seq)
-                break
+            if edge is not None:
+                target = edge.node if type(edge) is OutEdge else edge
+                if target in watched or target.seq in needed:
+                    needed.add(seq)
+                    break
     walk.needed = needed

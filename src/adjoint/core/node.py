@@ -67,7 +67,9 @@ class Node:
         if self.op is not None and not self.op.joint:
             # operands that never have a derivative (a condition, an index) are not shown
             edges = tuple(e for e, rule in zip(edges, self.op.rules) if rule is not None)
-        return tuple((None, 0) if e is None else (e.node, e.nr) for e in edges)
+        return tuple(
+            (None, 0) if e is None or type(e) is ViewSink else (e.node, e.nr) for e in edges
+        )
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -207,6 +209,24 @@ class AccumulateGrad(Node):
 
     def watch(self, counter: Any) -> None:
         """A leaf saves nothing; nobody needs its counter here."""
+
+
+class ViewSink(AccumulateGrad):
+    """Where the gradient of a view goes that was made without recording: nowhere.
+
+    PyTorch shows no node there, and the view's ``.grad`` stays None.
+    """
+
+    __slots__ = ()
+
+    @property
+    def grad(self) -> Any:
+        """Always None."""
+        return None
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        """What arrives is dropped."""
 
 
 def node_of(edge: Any) -> Node | None:

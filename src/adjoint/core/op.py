@@ -86,6 +86,10 @@ class Op:
         self.predicate = predicate
         self.outputs = outputs
         self.saved_names = saved_names or {}
+        # In place: a function that writes only the places that change, and whether elements of
+        # the written tensor may share a place (core/inplace.py).
+        self.overwrite: Callable[..., None] | None = None
+        self.overlapping = False
         self.check = check
         self.symbol = symbol  # of an operator that Python may hand to its right operand
         self.node_name = node or f"{camel_case(self.name)}Backward0"

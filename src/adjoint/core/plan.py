@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from adjoint.array import numpy_
 from adjoint.core import errors
 from adjoint.core.node import Node
@@ -70,7 +71,7 @@ class Plan:
             "op",
             "pick",
         ),
-        *("positions", "pull", "rules"),
+        *("positions", "placed", "pull", "rules"),
     )
 
     runs_undefined = False  # whether the rules want to run when no cotangent arrived
@@ -92,6 +93,11 @@ class Plan:
         self.indices = tuple(tuple(names.index(n) for n in rule.names) for rule in rules)
         # A single wanted operand: `pull` returns its cotangent bare, for the edge at this position.
         self.bare = self.positions[0] if len(rules) == 1 and not op.joint else -1
+        # the rules at their operands' places
+        self.placed = [
+            self.rules[self.positions.index(i)] if i in self.positions else None
+            for i in range(len(needs))
+        ]
         self.pick = _picker(self)
         self.getters = tuple(self._getter(n, k) for n, k in zip(self.names, self.kinds))
         self.frees = OPERAND in self.kinds or OUT in self.kinds
@@ -153,9 +159,7 @@ class Plan:
             expected = node.versions[i] if node.versions else 0
             if counter is not None and counter.value != expected:
                 origin = errors.output_of(value._edge)
-                raise errors.modified(
-                    node, self.names[i], value._desc, counter, expected, origin
-                )
+                raise errors.modified(node, self.names[i], value._desc, counter, expected, origin)
             return value
         if self.kinds[i] == OUT:
             counter = node.counter
@@ -217,7 +221,18 @@ class Plan:
 
     def pull_tensors(self, node: Node, g: Any) -> Any:
         """The operands' cotangents as Tensors, recorded."""
-        return self._apply(_world[0], g, self.tensors(node), node)
+        values = self.tensors(node)
+        if self.exact and not self.op.joint:
+            xp = _world[0]
+            if self.bare >= 0:
+                return self.rules[0](xp, g, *values)
+            if not values:
+                return [None if r is None else r(xp, g) for r in self.placed]
+            found: list[Any] = [None] * len(self.needs)
+            for position, rule, indices in zip(self.positions, self.rules, self.indices):
+                found[position] = rule(xp, g, *[values[i] for i in indices])
+            return found
+        return self._apply(_world[0], g, values, node)
 
     def _apply(self, xp: Any, g: Any, values: list[Any], node: Node) -> Any:
         if isinstance(node.desc, tuple):
@@ -393,7 +408,9 @@ def _pull_operand(plan: Plan, rule: Any) -> Pull:
             raise errors.freed(node)
         value = saved[0]
         kind = type(value)
-        if kind is _f32 or kind is _ndarray or kind is _f64:  # the constant of an operation with a number
+        if (
+            kind is _f32 or kind is _ndarray or kind is _f64
+        ):  # the constant of an operation with a number
             return rule(xp, g, value)
         if isinstance(value, TensorBase):
             counter = value._counter

@@ -15,6 +15,7 @@ import numpy as np
 
 from adjoint.array import dtypes, numpy_
 from adjoint.array.descriptor import ARRAY, Descriptor, array_type, describe
+from adjoint.array.silence import restore, silence
 from adjoint.core import mode as modes
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node, OutEdge, next_seq
@@ -22,11 +23,11 @@ from adjoint.core.op import Op
 from adjoint.core.plan import versions_of
 from adjoint.core.saved import pack, saved_hooks
 from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.core.views import MULTI_OUTPUT, NORMAL, InvalidEdge, link_view
 
-__all__ = ["apply", "compute", "link_view", "record"]
+__all__ = ["apply", "compute", "record"]
 
 _new = object.__new__
-NORMAL, NO_GRAD, MULTI_OUTPUT, IN_FUNCTION, IN_INFERENCE = range(5)
 
 
 def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -65,8 +66,6 @@ def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
                     node.versions = tuple(
                         made._counter.value if n == "out" else 0 for n in node.plan.names
                     )
-    if op.view and made._counter is not None:
-        made._counter.add_view(made)
     return made
 
 
@@ -119,14 +118,16 @@ def compute(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> tuple[
             raws.append(operand)
     if op.promoted:
         _promote(op, operands, raws)
-    with np.errstate(all="ignore"):
-        try:
-            result = op.forward(xp or numpy_, *raws, **params)
-        except ValueError as error:
-            mismatch = _broadcast_mismatch(op, raws)
-            if mismatch is None:
-                raise
-            raise RuntimeError(mismatch) from error
+    token = silence()
+    try:
+        result = op.forward(xp or numpy_, *raws, **params)
+    except ValueError as error:
+        mismatch = _broadcast_mismatch(op, raws)
+        if mismatch is None:
+            raise
+        raise RuntimeError(mismatch) from error
+    finally:
+        restore(token)
     return result, raws
 
 
@@ -237,7 +238,10 @@ def record(
         _refuse_inference(op, needs, operands)
     plan = op.plan(needs)
     node = _new(op.node_class)
-    node.edges = tuple([o._edge if n else None for o, n in zip(operands, needs)])
+    node.edges = edges = tuple([o._edge if n else None for o, n in zip(operands, needs)])
+    for edge in edges:
+        if type(edge) is InvalidEdge:
+            edge.refuse()
     shapes = tuple(o._desc.shape if isinstance(o, TensorBase) else np.shape(o) for o in operands)
     saved = plan.collect(operands, shapes, out, params)
     node.plan = plan
@@ -296,30 +300,6 @@ def _refuse_inference(op: Op, needs: tuple[bool, ...], operands: tuple[Any, ...]
 # ---- views and several outputs -------------------------------------------------------------------
 
 
-def link_view(op: Any, source: Any, made: Any, params: dict[str, Any], mode: int) -> None:
-    """Tie a view to its base: same version counter, and the steps that lead from the base to it."""
-    counter = source._version_counter()
-    made._counter = counter
-    side = made._rare()
-    before = source._side
-    step = (op, params)
-    if before is not None and before.base is not None:
-        side.base = before.base
-        side.steps = (*before.steps, step)
-        side.made = before.made
-    else:
-        side.base = source
-        side.steps = (step,)
-    if before is not None and before.inference:
-        side.inference = True
-    if mode & modes.INFERENCE:
-        side.made = IN_INFERENCE
-        side.inference = before is not None and before.inference
-    elif not mode & modes.GRAD and side.made == NORMAL:
-        side.made = NO_GRAD
-    side.node = op.node_name
-
-
 def _wrap_several(op: Op, operands: Any, params: dict[str, Any], raw_out: tuple[Any, ...]) -> Any:
     descs: tuple[Descriptor, ...] = tuple(describe(r) for r in raw_out)
     mode = get_mode()
@@ -333,10 +313,8 @@ def _wrap_several(op: Op, operands: Any, params: dict[str, Any], raw_out: tuple[
                 made._version_counter()
         if op.view:
             link_view(_PickView(op, nr), operands[0], made, params, mode)
-            assert made._side is not None
-            if made._side.made == NORMAL:
+            if made._side.made == NORMAL and made._side.base is not None:
                 made._side.made = MULTI_OUTPUT
-            made._counter.add_view(made)
         elif mode & modes.INFERENCE:
             made._rare().inference = True
         results.append(made)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class TensorBase:
     __slots__ = ("__dict__", "__weakref__", "_array", "_counter", "_desc", "_edge", "_side")
 
     # What a subclass may override (PyTorch's protocol); None: nothing.
-    __torch_function__: ClassVar[Any] = None
+    __torch_function__: Any = None
 
     _array: Any
     _desc: Descriptor

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from adjoint.array import dtypes, random
+from adjoint.array import dtypes
 from adjoint.core.errors import scalar_name
 from adjoint.core.inplace import apply_inplace
 from adjoint.core.tensor_base import make_tensor
 from adjoint.ops import activation, pointwise
 from adjoint.ops.classes import cross_entropy, nll_loss
+from adjoint.ops.create import empty
 from adjoint.ops.embedding import embedding, one_hot
 from adjoint.ops.loss import (
     binary_cross_entropy,
@@ -32,6 +33,7 @@ from adjoint.ops.matmul import linear
 from adjoint.ops.norm import batch_norm, layer_norm
 from adjoint.ops.pointwise import relu as _relu
 from adjoint.ops.pointwise import sigmoid, softplus, tanh
+from adjoint.ops.random_inplace import bernoulli_
 from adjoint.ops.softmax import log_softmax as _log_softmax
 from adjoint.ops.softmax import softmax as _softmax
 from adjoint.tensor import Tensor
@@ -329,12 +331,11 @@ def _dropped(input: Tensor, p: float, training: bool, inplace: bool, shape: Any)
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0 or not math.prod(input._desc.shape):
         return input
-    dtype = input._desc.numpy
     if p == 1:
-        mask = make_tensor(np.zeros(shape, dtype))
+        mask = make_tensor(np.zeros(shape, input._desc.numpy))
     else:
-        noise = random.bernoulli(random.default_generator, shape, dtype, 1 - p)
-        mask = make_tensor(noise / dtype.type(1 - p))
+        noise = empty(shape, dtype=input.dtype)
+        mask = bernoulli_(noise, 1 - p).div_(1 - p)
     return input.mul_(mask) if inplace else input * mask
 
 

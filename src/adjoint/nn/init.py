@@ -14,7 +14,10 @@ import numpy as np
 
 from adjoint.core.inplace import bump
 from adjoint.core.mode import GRAD, mode_bits
+from adjoint.ops import random_inplace
 from adjoint.ops.create import empty
+from adjoint.ops.inplace import fill_, zero_
+from adjoint.ops.random import randperm
 from adjoint.tensor import Tensor
 
 __all__ = [
@@ -36,10 +39,10 @@ __all__ = [
 ]
 
 
-def _unrecorded(tensor: Tensor, method: str, *args: Any, **kwargs: Any) -> Tensor:
-    """Call an in-place method without recording it."""
+def _unrecorded(write: Callable[..., Any], tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """Call an in-place function without recording it."""
     with mode_bits(off=GRAD):
-        return getattr(tensor, method)(*args, **kwargs)
+        return write(tensor, *args, **kwargs)
 
 
 def _overwrite(tensor: Tensor, values: Any) -> Tensor:
@@ -54,17 +57,17 @@ def _overwrite(tensor: Tensor, values: Any) -> Tensor:
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with one value."""
-    return _unrecorded(tensor, "fill_", val)
+    return _unrecorded(fill_, tensor, val)
 
 
 def ones_(tensor: Tensor) -> Tensor:
     """Fill with ones."""
-    return _unrecorded(tensor, "fill_", 1.0)
+    return _unrecorded(fill_, tensor, 1.0)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
     """Fill with zeros."""
-    return _unrecorded(tensor, "zero_")
+    return _unrecorded(zero_, tensor)
 
 
 def eye_(tensor: Tensor) -> Tensor:
@@ -101,12 +104,12 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
     """Fill with uniform numbers of [a, b)."""
-    return _unrecorded(tensor, "uniform_", a, b, generator=generator)
+    return _unrecorded(random_inplace.uniform_, tensor, a, b, generator=generator)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     """Fill with normal numbers."""
-    return _unrecorded(tensor, "normal_", mean, std, generator=generator)
+    return _unrecorded(random_inplace.normal_, tensor, mean, std, generator=generator)
 
 
 def trunc_normal_(
@@ -271,7 +274,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     normal_(tensor, 0, std, generator)
     memory = tensor._memory()
     for column in range(columns):
-        memory[_permutation(rows)[:zeros], column] = 0
+        memory[randperm(rows)._array[:zeros], column] = 0
     return tensor
 
 

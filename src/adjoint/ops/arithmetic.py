@@ -79,7 +79,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
             f"'{rounding_mode}'"
         )
     quotient = pointwise.trunc(pointwise.div(input, other))
-    kept = [o.dtype for o in (input, other) if isinstance(o, TensorBase)]
+    kept = [o._desc.dtype for o in (input, other) if isinstance(o, TensorBase)]
     return quotient if any(d.category > 1 for d in kept) else quotient.to(kept[0])
 
 

@@ -17,9 +17,10 @@ from adjoint.core.inplace import apply_inplace
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops import join, view
 from adjoint.ops.families import operator
-from adjoint.ops.index_expression import Expression, items_of, no_dims, overflow, selected, sliced
-from adjoint.ops.index_expression import number as plain_number
-from adjoint.ops.inplace import copy_
+from adjoint.ops.index_expression import Expression, items_of, no_dims, selected, sliced
+from adjoint.ops.inplace import _fill_value, copy_
+from adjoint.ops.numbers import number as plain_number
+from adjoint.ops.numbers import overflow
 
 Array = Any
 Tensor = Any
@@ -107,17 +108,7 @@ def _write_places(
 
 
 _index_put.op.overwrite = _write_places  # type: ignore[attr-defined]
-
-
-@operator(
-    "linear",
-    (lambda xp, g: xp.zeros_like(g), lambda xp, g: g),
-    linear=True,
-    node="FillBackward3",
-)
-def _fill_value(xp: Any, input: Array, value: Array) -> Array:
-    """Return the 0-d ``value`` everywhere."""
-    return xp.astype(xp.broadcast_to(value, input.shape), input.dtype)
+_index_put.op.overlapping = True  # type: ignore[attr-defined]
 
 
 @operator(

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
-from adjoint.core.errors import type_name
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops import join, view
+from adjoint.ops.numbers import full_name
 
 Tensor = Any
 Shape = tuple[int, ...]
@@ -166,7 +166,7 @@ def _listed(item: Any) -> Any:
         pass
     raise IndexError(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
-        f"indices (got {_full_name(item)})"
+        f"indices (got {full_name(item)})"
     )
 
 
@@ -232,61 +232,3 @@ def no_dims() -> IndexError:
         "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in "
         "C++ to convert a 0-dim tensor to a number"
     )
-
-
-# ---- numbers -------------------------------------------------------------------------------------
-
-_C_NAMES = {
-    "bool": "bool",
-    "uint8": "uint8_t",
-    "int8": "int8_t",
-    "int16": "int16_t",
-    "int32": "int",
-    "int64": "int64_t",
-    "float16": "c10::Half",
-    "bfloat16": "c10::BFloat16",
-    "float32": "float",
-    "float64": "double",
-    "complex64": "c10::complex<float>",
-    "complex128": "c10::complex<double>",
-}
-
-
-def overflow(dtype: dtypes.dtype) -> RuntimeError:
-    return RuntimeError(
-        f"value cannot be converted to type {_C_NAMES[dtype.name]} without overflow"
-    )
-
-
-def number(value: Any, dtype: dtypes.dtype) -> Any:
-    """A NumPy scalar of ``dtype`` for a Python number that fits into it."""
-    if not isinstance(value, bool | int | float | complex | np.integer):
-        raise TypeError(
-            f"can't assign a {_full_name(value)} to a {type_name(dtype)} (wrap it: "
-            "adjoint.tensor(value))"
-        )
-    scalar = dtype.numpy.type
-    if dtype.category == dtypes.COMPLEX or dtype.category == dtypes.BOOL:
-        return scalar(value)
-    if isinstance(value, complex):
-        if value.imag:
-            raise overflow(dtype)
-        value = value.real
-    if dtype.category == dtypes.FLOATING:
-        with np.errstate(over="ignore"):
-            made = scalar(value)
-        if np.isinf(made) and not np.isinf(value):
-            raise overflow(dtype)
-        return made
-    if isinstance(value, int) and not -(2**63) <= value < 2**64 - 2**63:
-        raise ValueError("Overflow when unpacking long long")
-    limits = np.iinfo(dtype.numpy)
-    low = limits.min if dtype.is_signed else -limits.max
-    if not low <= value <= limits.max:  # also false for nan
-        raise overflow(dtype)
-    return np.array(int(value)).astype(dtype.numpy)[()]
-
-
-def _full_name(value: Any) -> str:
-    kind = type(value)
-    return f"numpy.{kind.__name__}" if kind.__module__ == "numpy" else kind.__name__

@@ -1,6 +1,7 @@
 """In-place forms of operators: ``x.add_(y)`` from ``add``, and the writes that have no other form.
 
-In: an operator's function.  Out: a method that overwrites its first operand by PyTorch's rules (core/inplace.py).
+In: an operator's function.  Out: a method that overwrites its first operand by PyTorch's rules
+(core/inplace.py).
 """
 
 from __future__ import annotations
@@ -8,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from adjoint.array import dtypes
 from adjoint.core.inplace import apply_inplace
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops.families import operator
+from adjoint.ops.numbers import number
 from adjoint.ops.pointwise import _pow, _pow_number
 
 Array = Any
@@ -21,29 +25,51 @@ Tensor = Any
 def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
     """The method that overwrites its tensor with ``function`` of it and further operands."""
     op = function.op  # type: ignore[attr-defined]
+    name = f"{op.name}_"
 
     def method(self: Any, *operands: Any, **params: Any) -> Any:
+        for place, operand in enumerate(operands):
+            if operand is None or isinstance(operand, str | list | tuple | dict):
+                raise TypeError(
+                    f"{name}(): argument '{op.operands[place + 1]}' (position {place + 1}) must be "
+                    f"Tensor, not {type(operand).__name__}"
+                )
         return apply_inplace(op, self, operands, params)
 
-    method.__name__ = f"{op.name}_"
+    method.__name__ = name
     method.__doc__ = f"In-place version of ``{op.name}``."
     return method
 
 
-def _copy_vjp(xp: Any, g: Array) -> Array:
-    return g
+# ---- writes that only exist in place -------------------------------------------------------------
 
 
-@operator("linear", (lambda xp, g: xp.zeros_like(g), _copy_vjp), linear=True, node="CopyBackwards")
+@operator(
+    "linear",
+    (lambda xp, g: xp.zeros_like(g), lambda xp, g: g),
+    linear=True,
+    node="CopyBackwards",
+)
 def _copy(xp: Any, input: Array, src: Array) -> Array:
     """Return ``src``, broadcast and cast to what ``input`` is."""
     return xp.astype(xp.broadcast_to(src, input.shape), input.dtype)
 
 
-@operator("linear", (lambda xp, g: xp.zeros_like(g),), linear=True, node="FillBackward0")
+@operator("linear", (lambda xp, g: xp.zeros_like(g),), linear=True, node="FillBackward2")
 def _fill(xp: Any, input: Array, *, value: Any) -> Array:
     """Return ``value`` everywhere."""
     return xp.full(input.shape, value, input.dtype)
+
+
+@operator(
+    "linear",
+    (lambda xp, g: xp.zeros_like(g), lambda xp, g: g),
+    linear=True,
+    node="FillBackward3",
+)
+def _fill_value(xp: Any, input: Array, value: Array) -> Array:
+    """Return the 0-d ``value`` everywhere."""
+    return xp.astype(xp.broadcast_to(value, input.shape), input.dtype)
 
 
 @operator("linear", (lambda xp, g: xp.zeros_like(g),), linear=True, node="ZeroBackward0")
@@ -52,23 +78,72 @@ def _zero(xp: Any, input: Array) -> Array:
     return xp.zeros_like(input)
 
 
+def _write_copy(memory: Array, src: Array) -> None:
+    np.copyto(memory, _cast(src, memory.dtype), casting="unsafe")
+
+
+def _write_fill(memory: Array, *, value: Any) -> None:
+    memory.fill(value)
+
+
+def _write_value(memory: Array, value: Array) -> None:
+    memory[...] = _cast(value, memory.dtype)
+
+
+def _write_zero(memory: Array) -> None:
+    memory.fill(0)
+
+
+def _cast(raw: Array, dtype: Any) -> Array:
+    """What NumPy's casts do not do as PyTorch does: complex to bool, complex to real in silence."""
+    if raw.dtype.kind != "c" or dtype.kind == "c":
+        return raw
+    return raw != 0 if dtype.kind == "b" else raw.real
+
+
+for _function, _write in (
+    (_copy, _write_copy),
+    (_fill, _write_fill),
+    (_fill_value, _write_value),
+    (_zero, _write_zero),
+):
+    _function.op.overwrite = _write  # type: ignore[attr-defined]
+for _function in (_fill, _fill_value, _zero):
+    _function.op.overlapping = True  # type: ignore[attr-defined]
+_copy.op.node_class.namespace = "torch::autograd::"  # type: ignore[attr-defined]
+
+
+# ---- PyTorch's methods ---------------------------------------------------------------------------
+
+
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Overwrite ``self`` with ``src``, broadcast and cast.
 
     Raises: RuntimeError if ``src`` does not broadcast to the shape of ``self``.
     """
-    lead = self.ndim - src.ndim
-    if lead < 0 or any(n not in (1, m) for n, m in zip(src.shape, self.shape[lead:])):
-        i = next(
-            (k for k in range(self.ndim - 1, -1, -1)
-             if k - lead >= 0 and src.shape[k - lead] not in (1, self.shape[k])),
-            0,
-        )  # fmt: skip
-        raise RuntimeError(
-            f"The size of tensor a ({self.shape[i]}) must match the size of tensor b "
-            f"({src.shape[i - lead]}) at non-singleton dimension {i}"
+    if not isinstance(src, TensorBase):
+        raise TypeError(
+            f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
+    if self._desc is not src._desc:
+        _check_broadcast(self._desc.shape, src._desc.shape)
     return apply_inplace(_copy.op, self, (src,), {})  # type: ignore[attr-defined]
+
+
+def _check_broadcast(target: tuple[int, ...], source: tuple[int, ...]) -> None:
+    n = max(len(target), len(source))
+    wide, given = (1,) * (n - len(target)) + target, (1,) * (n - len(source)) + source
+    for dim in range(n - 1, -1, -1):
+        if given[dim] not in (1, wide[dim]) and wide[dim] != 1:
+            raise RuntimeError(
+                f"The size of tensor a ({wide[dim]}) must match the size of tensor b ({given[dim]})"
+                f" at non-singleton dimension {dim}"
+            )
+    if n > len(target) or any(a != b and b != 1 for a, b in zip(wide, given)):
+        joined = [max(a, b) if 0 not in (a, b) else 0 for a, b in zip(wide, given)]
+        raise RuntimeError(
+            f"output with shape {list(target)} doesn't match the broadcast shape {joined}"
+        )
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
@@ -79,8 +154,9 @@ def fill_(self: Tensor, value: Any) -> Tensor:
                 "fill_ only supports 0-dimension value tensor but got tensor with "
                 f"{len(value._desc.shape)} dimensions."
             )
-        return copy_(self, value)
-    return apply_inplace(_fill.op, self, (), {"value": value})  # type: ignore[attr-defined]
+        return apply_inplace(_fill_value.op, self, (value,), {})  # type: ignore[attr-defined]
+    params = {"value": number(value, self._desc.dtype)}
+    return apply_inplace(_fill.op, self, (), params)  # type: ignore[attr-defined]
 
 
 def zero_(self: Tensor) -> Tensor:

@@ -218,7 +218,7 @@ def var_mean(
 ) -> tuple[Tensor, Tensor]:
     """Return the variance and the mean along ``dim``."""
     options = _spread_options(input, dim, unbiased, keepdim, correction)
-    return _var_mean(input, **options)  # type: ignore[no-any-return]
+    return _var_mean(input, **options)
 
 
 def std_mean(
@@ -231,7 +231,7 @@ def std_mean(
 ) -> tuple[Tensor, Tensor]:
     """Return the standard deviation and the mean along ``dim``."""
     options = _spread_options(input, dim, unbiased, keepdim, correction)
-    return _std_mean(input, **options)  # type: ignore[no-any-return]
+    return _std_mean(input, **options)
 
 
 def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:

@@ -464,7 +464,7 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
             return _pow_base(exponent, base=input)
         return _pow(input, exponent)
     if not isinstance(exponent, TensorBase):
-        desc = input._desc  # type: ignore[union-attr]
+        desc = input._desc
         if isinstance(exponent, int) and exponent < 0 and desc.dtype.category < 2:
             raise RuntimeError(
                 "Integers to negative integer powers are not allowed. (Convert the base with "

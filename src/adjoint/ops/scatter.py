@@ -21,7 +21,7 @@ from adjoint.ops.families import operator
 from adjoint.ops.gather import broadcast_shape, check_gather, check_range, check_vector, spread_mask
 from adjoint.ops.index import _index_put, check_put, index_put_into, overwritten, places
 from adjoint.ops.index_expression import Expression
-from adjoint.ops.index_expression import number as plain_number
+from adjoint.ops.numbers import number as plain_number
 
 Array = Any
 Tensor = Any

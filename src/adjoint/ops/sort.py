@@ -29,7 +29,7 @@ def _result_type(name: str, fields: str = "values indices") -> Any:
     made = namedtuple(name, fields)  # type: ignore[misc]
     made.__module__ = "torch.return_types"
     made.__qualname__ = name
-    made.__repr__ = _show  # type: ignore[assignment]
+    made.__repr__ = _show  # type: ignore[method-assign]
     return made
 
 
@@ -106,7 +106,7 @@ def _whole_of(xp: Any, input: Array) -> tuple[Array, Array]:
 
 
 def _whole(input: Tensor) -> tuple[Tensor, Tensor]:
-    return _whole_of(input)  # type: ignore[no-any-return]
+    return _whole_of(input)
 
 
 def _aminmax_vjp(xp: Any, g: Any, input: Array, out: Any, axis: Shape, keepdims: bool) -> Array:

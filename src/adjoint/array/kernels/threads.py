@@ -6,12 +6,14 @@ interpreter lock while it copies and multiplies, so plain Python threads do run 
 """
 
 import contextlib
+import contextvars
 import ctypes
 import glob
+import itertools
 import os
+import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -28,24 +30,35 @@ __all__ = ["split", "threads_for"]
 # `WORTH` is not split.
 
 WORTH = 4e-4  # seconds of work, estimated from the shapes (never measured: same program, same bits)
+CHUNKS = 4  # of a thread's share, where there is much to do: who is late does less
 
 
 def split(work: Callable[[int, int], None], count: int, seconds: float) -> None:
-    """Call ``work(first, last)`` on parts that together make up ``range(count)``.
+    """Call ``work(first, last)`` on ranges that together make up ``range(count)``.
 
-    ``seconds`` is a rough estimate of what all of it costs on one thread.
+    ``seconds`` is a rough estimate of what all of it costs on one thread. The ranges depend on the
+    number of threads, never on who does which.
     """
-    parts = min(threads_for(seconds), count)
-    if parts < 2:
+    threads = min(threads_for(seconds), count)
+    if threads < 2:
         work(0, count)
         return
-    bounds = [count * part // parts for part in range(parts + 1)]
+    chunks = min(count, threads * (CHUNKS if seconds > 10 * WORTH else 1))
+    bounds = [count * chunk // chunks for chunk in range(chunks + 1)]
+    claim = itertools.count().__next__
+
+    def serve() -> None:
+        while (chunk := claim()) < chunks:
+            work(bounds[chunk], bounds[chunk + 1])
+
     with _blas_on_one_thread():
-        others = [_pool().submit(work, *bounds[i : i + 2]) for i in range(1, parts)]
+        helpers = [_Task(serve) for _ in range(threads - 1)]
+        for helper in helpers:
+            _tasks().put(helper)
         try:
-            work(bounds[0], bounds[1])
+            serve()
         finally:
-            errors = [other.exception() for other in others]
+            errors = [helper.join() for helper in helpers]
     for error in errors:
         if error is not None:
             raise error
@@ -71,13 +84,52 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
+# ---- helpers (concurrent.futures would make `import adjoint` slower by a third)
+
+
+class _Task:
+    """A function for a helper, in the context (NumPy's error state) of the thread that asks."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+        self._context = contextvars.copy_context()
+        self._begun, self._done = threading.Lock(), threading.Event()
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        """Do it, unless `join` was there before."""
+        if not self._begun.acquire(blocking=False):
+            return
+        try:
+            self._context.run(self._function)
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._done.set()
+
+    def join(self) -> BaseException | None:
+        """Wait until it is done, or see to it that it is never begun; return its exception."""
+        if not self._begun.acquire(blocking=False):
+            self._done.wait()
+        return self._error
+
+
+def _help(tasks: "queue.SimpleQueue[_Task]") -> None:
+    while True:
+        tasks.get().run()
+
+
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_processors(), thread_name_prefix="adjoint")
+def _tasks() -> "queue.SimpleQueue[_Task]":
+    """Return the queue of the helpers; there are as many as there are other processors."""
+    tasks: queue.SimpleQueue[_Task] = queue.SimpleQueue()
+    for _ in range(_processors() - 1):
+        threading.Thread(target=_help, args=(tasks,), name="adjoint helper", daemon=True).start()
+    return tasks
 
 
-if hasattr(os, "register_at_fork"):  # a child process inherits the pool, but none of its threads
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+if hasattr(os, "register_at_fork"):  # a child process inherits the queue, but no threads
+    os.register_at_fork(after_in_child=_tasks.cache_clear)
 
 
 # ---- OpenBLAS's own threads

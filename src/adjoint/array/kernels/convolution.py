@@ -17,7 +17,7 @@ import numpy as np
 from adjoint.array.kernels.threads import split, threads_for
 from adjoint.array.kernels.windows import Columns, Window, columns_for, output_size
 
-__all__ = ["conv", "conv_input", "conv_weight"]
+__all__ = ["conv", "conv_add", "conv_input", "conv_input_add", "conv_weight"]
 
 Array = Any
 Shape = tuple[int, ...]
@@ -54,11 +54,26 @@ def conv(
 
     Shape: x (N, C, *space), w (out, C / groups, *kernel); result (N, out, *space').
     """
+    return conv_add(x, w, None, stride=stride, padding=padding, dilation=dilation, groups=groups)
+
+
+def conv_add(
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    *,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int = 1,
+) -> Array:
+    """Return `conv` plus a number per filter, added while the result is in the cache."""
     windows = _windows(x.shape, w.shape, stride, padding, dilation)
     sizes = tuple(window.output for window in windows)
     y = np.empty((len(x), len(w), *sizes), x.dtype)
-    if not x.size or not y.size:
-        y.fill(0)
+    shift = None if bias is None else bias.reshape(-1, *(1,) * len(windows))
+    if not x.size or not w.size:
+        y[...] = 0 if shift is None else shift
         return y
     weight = _computable(w).reshape(groups, len(w) // groups, -1)
     work = _Work.of(len(x), sizes, w.size, x.shape[1] * prod(w.shape[2:]))
@@ -70,6 +85,9 @@ def conv(
         for block in blocks[first:last]:
             np.matmul(weight, source.columns(block), out=target.matrices(block))
             target.fold(block, fresh=True)
+            if shift is not None:
+                part = y[block.outer]
+                np.add(part, shift, out=part)
 
     blocks = work.blocks(windows[0])
     split(run, len(blocks), work.seconds)
@@ -121,6 +139,24 @@ def conv_input(
     if not fresh:
         x.fill(0)
     split(run, len(blocks) // together, work.seconds)
+    return x
+
+
+def conv_input_add(
+    g: Array,
+    w: Array,
+    bias: Array | None,
+    x_shape: Shape,
+    *,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int = 1,
+) -> Array:
+    """Return `conv_input` plus a number per channel of ``x``."""
+    x = conv_input(g, w, x_shape, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    if bias is not None:
+        x += bias.reshape(-1, *(1,) * (x.ndim - 2))
     return x
 
 

@@ -160,7 +160,7 @@ def max_pool_values(x: Array, *, windows: Windows) -> Array:
 
 
 def _tap_dtype(windows: Windows) -> np.dtype[Any]:
-    return np.min_scalar_type(prod(window.kernel for window in windows) - 1)
+    return np.dtype(np.uint8 if prod(w.kernel for w in windows) <= 256 else np.int32)
 
 
 def _lowest(dtype: np.dtype[Any]) -> Any:

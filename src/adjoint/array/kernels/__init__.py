@@ -1,0 +1,50 @@
+"""Kernels over NumPy that are more than one call: convolution, pooling, padding.
+
+In and out: raw arrays. `windows` has what they share, `threads` how work is split.
+"""
+
+from adjoint.array.kernels.convolution import (
+    conv,
+    conv_add,
+    conv_input,
+    conv_input_add,
+    conv_weight,
+)
+from adjoint.array.kernels.padding import pad, pad_mirrored, pad_mirrored_sum
+from adjoint.array.kernels.pooling import (
+    Bins,
+    avg_pool,
+    avg_pool_input,
+    max_pool,
+    max_pool_index,
+    max_pool_put,
+    max_pool_take,
+    max_pool_values,
+    pooled_size,
+)
+from adjoint.array.kernels.unfolding import fold, unfold
+from adjoint.array.kernels.windows import Window, output_size
+
+__all__ = [
+    "Bins",
+    "Window",
+    "avg_pool",
+    "avg_pool_input",
+    "conv",
+    "conv_add",
+    "conv_input",
+    "conv_input_add",
+    "conv_weight",
+    "fold",
+    "max_pool",
+    "max_pool_index",
+    "max_pool_put",
+    "max_pool_take",
+    "max_pool_values",
+    "output_size",
+    "pad",
+    "pad_mirrored",
+    "pad_mirrored_sum",
+    "pooled_size",
+    "unfold",
+]

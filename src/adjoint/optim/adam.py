@@ -1,0 +1,185 @@
+"""Adam and AdamW.  In: gradients.  Out: parameters moved by running averages of them.
+
+The order of the operations on the arrays is PyTorch's, so that the numbers are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from adjoint.optim.optimizer import Optimizer, ParamsT, check_learning_rate, check_modes
+from adjoint.optim.raw import Slot, count_step
+
+__all__ = ["Adam", "AdamW"]
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015): steps of the size ``lr`` along ``mean(grad) / rms(grad)``.
+
+    Args: ``betas``: how slowly the two averages follow; ``eps``: added to the denominator;
+    ``weight_decay``: the factor of the parameter that is added to its gradient, or
+    (``decoupled_weight_decay``) by which it shrinks; ``amsgrad``: divide by the largest average so
+    far; ``maximize``: go uphill; ``foreach``, ``capturable`` and ``fused`` change nothing.
+    Raises: ValueError for an option out of range.
+
+    Example:
+        >>> import adjoint as torch
+        >>> w = torch.tensor([1.0], requires_grad=True)
+        >>> optimizer = Adam([w], lr=0.5)
+        >>> (w * w).sum().backward(); optimizer.step(); w
+        tensor([0.5000], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: Any = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+    ) -> None:
+        check_learning_rate(lr)
+        if not eps >= 0.0:
+            raise ValueError(f"Invalid epsilon value: {eps}")
+        for i in (0, 1):
+            if not 0.0 <= betas[i] < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {i}: {betas[i]}")
+        if not weight_decay >= 0.0:
+            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults)
+        check_modes(foreach, differentiable, fused)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for name in ("amsgrad", "maximize", "capturable", "decoupled_weight_decay"):
+                group.setdefault(name, False)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update the parameters; return what ``closure`` (the loss, computed anew) returned."""
+        loss = None if closure is None else self._loss_of(closure)
+        slots = self._slots
+        slots.begin(self.state)
+        for group in self.param_groups:
+            for param in group["params"]:
+                edge = param._edge
+                grad = edge.grad if edge is not None and edge.leaf else param.grad
+                if grad is None:
+                    continue
+                slot = slots.of(param)
+                if slot.state is None:
+                    slots.bind(slot, self.state)
+                _update(group, slot, grad)
+        return loss
+
+
+def _update(group: dict[str, Any], slot: Slot, grad: Any) -> None:
+    """One parameter.
+
+    ``m += (1 - beta1) (g - m)``; ``v = beta2 v + (1 - beta2) g g``;
+    ``p -= lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + eps)``.
+    """
+    beta1, beta2 = float(group["betas"][0]), float(group["betas"][1])
+    lr, decay = float(group["lr"]), group["weight_decay"]
+    constant, scratch, other = slot.constant, slot.scratch, slot.second_scratch()
+    slot.fetch()
+    g = slot.gradient(grad)
+    param = slot.flat
+    step = count_step(slot.state)
+    m, v = slot.buffer("exp_avg"), slot.buffer("exp_avg_sq")
+    if group["maximize"]:
+        g = np.negative(g)
+    if decay:
+        if group["decoupled_weight_decay"]:
+            np.multiply(param, constant(1 - lr * decay), param)
+            slot.param._counter.value += 1
+        else:
+            g = np.array(g)
+            slot.axpy(param, g, slot.n, decay)
+    np.subtract(g, m, scratch)
+    if beta1 > 0.5:  # from the nearer end: how PyTorch interpolates
+        slot.axpy(scratch, m, slot.n, 1 - beta1)
+    else:
+        np.copyto(m, g)
+        slot.axpy(scratch, m, slot.n, -beta1)
+    np.multiply(v, constant(beta2), v)
+    np.multiply(g, constant(1 - beta2), scratch)
+    np.multiply(scratch, g, scratch)
+    np.add(v, scratch, v)
+    slot.state["exp_avg_sq"]._counter.value += 1
+    if group["amsgrad"]:
+        largest = slot.buffer("max_exp_avg_sq")
+        np.maximum(largest, v, largest)
+        v = largest
+    correction1 = 1 - beta1**step
+    correction2 = (1 - beta2**step) ** 0.5
+    np.sqrt(v, scratch)
+    np.divide(scratch, slot.changing(0, correction2), scratch)
+    np.add(scratch, constant(group["eps"]), scratch)
+    np.multiply(m, slot.changing(1, -(lr / correction1)), other)
+    np.divide(other, scratch, other)
+    np.add(param, other, param)
+    slot.commit()
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019); arguments as for `Adam`."""
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: Any = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
+        )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = True
