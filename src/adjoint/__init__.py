@@ -64,8 +64,15 @@ from adjoint.ops.arrange import (
     tril,
     triu,
 )
+from adjoint.ops.cast import can_cast, result_type
 from adjoint.ops.compare import (
     allclose,
+    bitwise_and,
+    bitwise_left_shift,
+    bitwise_not,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
     eq,
     equal,
     ge,

@@ -28,6 +28,7 @@ from adjoint.ops import (
     pointwise,
     reduce,
     special,
+    strided,
 )
 from adjoint.ops import gather as picking
 from adjoint.ops import matmul as products
@@ -99,6 +100,8 @@ class Tensor(TensorInplace):
     __or__ = __ror__ = compare.bitwise_or
     __xor__ = __rxor__ = compare.bitwise_xor
     __invert__ = compare.bitwise_not
+    __lshift__ = compare.bitwise_left_shift
+    __rshift__ = compare.bitwise_right_shift
 
     def __pos__(self) -> Tensor:
         return self
@@ -225,6 +228,14 @@ class Tensor(TensorInplace):
     equal = compare.equal
     isclose = compare.isclose
     allclose = compare.allclose
+    bitwise_and = compare.bitwise_and
+    bitwise_or = compare.bitwise_or
+    bitwise_xor = compare.bitwise_xor
+    bitwise_not = compare.bitwise_not
+    logical_and = compare.logical_and
+    logical_or = compare.logical_or
+    logical_xor = compare.logical_xor
+    logical_not = compare.logical_not
     isnan = compare.isnan
     isinf = compare.isinf
     isfinite = compare.isfinite
@@ -266,8 +277,16 @@ class Tensor(TensorInplace):
     broadcast_to = arrange.broadcast_to
     swapaxes = swapdims = views.transpose
     moveaxis = views.movedim
+    unfold = strided.unfold
+    as_strided = strided.as_strided
+    ravel = views.ravel
     unbind = join.unbind
     split = join.split
+    split_with_sizes = join.split_with_sizes
+    tensor_split = join.tensor_split
+    hsplit = join.hsplit
+    vsplit = join.vsplit
+    dsplit = join.dsplit
     chunk = join.chunk
 
     # ---- picking and placing by index --------------------------------------------------------
@@ -319,6 +338,22 @@ class Tensor(TensorInplace):
     def mT(self) -> Tensor:
         """The transpose of the last two dims."""
         return self.transpose(-2, -1)
+
+    @property
+    def mH(self) -> Tensor:
+        """The conjugate transpose of the last two dims."""
+        return views.adjoint(self)
+
+    @property
+    def H(self) -> Tensor:
+        """The conjugate transpose of a matrix."""
+        if self.ndim not in (0, 2):
+            raise RuntimeError(
+                f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor."
+            )
+        return views.adjoint(self)
+
+    adjoint = views.adjoint
 
     # ---- casting -----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import kernels
+from adjoint.array.kernels import strides
 
 Array = Any
 Shape = tuple[int, ...]
@@ -89,7 +90,7 @@ where = np.where
 
 def sign(x: Array) -> Array:
     """The sign of each element; of a complex one its direction ``x / abs(x)``."""
-    return np.sign(x)
+    return np.sign(x) if x.dtype.kind != "b" else x
 
 
 def power(x: Array, y: Any) -> Array:
@@ -111,6 +112,11 @@ def power(x: Array, y: Any) -> Array:
 def exponential(base: float, x: Array) -> Array:
     """``base ** x`` in the dtype of ``x``."""
     return np.power(x.dtype.type(base), x)
+
+
+def abs2(x: Array) -> Array:
+    """The squared absolute value, real also of complex numbers."""
+    return x.real * x.real + x.imag * x.imag if x.dtype.kind == "c" else x * x
 
 
 def clip(x: Array, low: Array, high: Array) -> Array:
@@ -147,22 +153,22 @@ def _scipy(name: str) -> Any:
 
 def erf(x: Array) -> Array:
     """The error function."""
-    return _scipy("special").erf(x)
+    return _scipy("special").erf(x).astype(x.dtype, copy=False)
 
 
 def erfc(x: Array) -> Array:
     """``1 - erf(x)``, accurate for large ``x``."""
-    return _scipy("special").erfc(x)
+    return _scipy("special").erfc(x).astype(x.dtype, copy=False)
 
 
 def erfinv(x: Array) -> Array:
     """The inverse of the error function."""
-    return _scipy("special").erfinv(x)
+    return _scipy("special").erfinv(x).astype(x.dtype, copy=False)
 
 
 def lgamma(x: Array) -> Array:
     """The logarithm of the absolute value of the gamma function."""
-    return _scipy("special").gammaln(x)
+    return _scipy("special").gammaln(x).astype(x.dtype, copy=False)
 
 
 def polygamma(n: int, x: Array) -> Array:
@@ -312,6 +318,11 @@ def diagonal_embed(g: Array, shape: Shape, offset: int, axis1: int, axis2: int) 
     return made
 
 
+as_strided = strides.as_strided
+sliding = strides.sliding
+sliding_add = strides.sliding_add
+
+
 def slice(x: Array, index: Any) -> Array:
     """``x[index]`` for a basic index (integers, slices, None): always a view, also of one element."""
     return x[index if index is ... else (*index, ...)]
@@ -325,8 +336,9 @@ def slice_into(g: Array, shape: Shape, index: Any) -> Array:
 
 
 def take(x: Array, index: Any) -> Array:
-    """``x[index]`` for an index that contains arrays: always a copy."""
-    return x[index]
+    """``x[index]`` for an index that contains arrays: always a copy, in C order."""
+    made = x[index]
+    return made if made.flags.c_contiguous else np.ascontiguousarray(made)
 
 
 def index_add(g: Array, shape: Shape, index: Any) -> Array:
@@ -477,6 +489,11 @@ arange = np.arange
 eye = np.eye
 
 
+def scalar_like(number: Any, x: Array) -> Any:
+    """A number in the dtype of ``x``."""
+    return x.dtype.type(number)
+
+
 def constant_eye(n: int) -> Array:
     """The identity matrix as bools, for masks."""
     return np.eye(n, dtype=bool)
@@ -486,7 +503,7 @@ def astype(x: Array, dtype: Any) -> Array:
     """``x`` in another dtype; the imaginary part is dropped silently, as PyTorch's gradients do."""
     if x.dtype == dtype:
         return x
-    if x.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+    if x.dtype.kind == "c" and np.dtype(dtype).kind not in "cb":
         x = x.real
     return x.astype(dtype)
 
@@ -494,6 +511,11 @@ def astype(x: Array, dtype: Any) -> Array:
 def copy(x: Array) -> Array:
     """A copy in C order; a scalar is its own copy."""
     return x.copy() if isinstance(x, np.ndarray) else x
+
+
+def copy_layout(x: Array) -> Array:
+    """A copy whose axes lie in memory as those of ``x``; a scalar is its own copy."""
+    return x.copy("K") if isinstance(x, np.ndarray) else x
 
 
 def size(shape: Shape) -> int:

@@ -50,13 +50,13 @@ def _add_for_float32(terms: Array, c: float) -> None:
     terms[...] = total
 
 
-def fused_64(a: Array, b: float, c: float) -> Array:
+def fused_64(a: Array, b: float, c: Any) -> Array:
     """``a * b + c`` in float64, rounded once.
 
     S. Boldo, G. Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using
     rounding to odd", IEEE Trans. Comp. 57, 2008.
     """
-    if c == 0:
+    if isinstance(c, float | int) and c == 0:
         return a * b + c
     high, low = _two_product(a, b)
     if b == 1:

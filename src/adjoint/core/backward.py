@@ -161,7 +161,8 @@ def backward(
         engine.run_backward([(tensors._edge, one)], keep=_keep_graph(retain_graph, False), create=False)
         return
     outputs = _as_tuple(tensors)
-    roots = _roots(outputs, _gradient_tuple(grad_tensors, len(outputs)), create_graph)
+    world = create_graph or bool(open_levels)
+    roots = _roots(outputs, _gradient_tuple(grad_tensors, len(outputs)), world)
     keep = _keep_graph(retain_graph, create_graph)
     if inputs is None:
         engine.run_backward(roots, keep=keep, create=create_graph)
@@ -230,7 +231,7 @@ def grad(
     if not wanted:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     gradients = _gradient_tuple(grad_outputs, len(outs))
-    roots = _roots(outs, gradients, create_graph)
+    roots = _roots(outs, gradients, create_graph or bool(open_levels))
     keys = [_input_key(t, i) for i, t in enumerate(wanted)]
     keep = _keep_graph(retain_graph, create_graph)
     found = engine.run_backward(
@@ -258,7 +259,7 @@ def grad(
                     "off.)"
                 )
             results.append(None)
-        elif create_graph:
+        elif isinstance(g, TensorBase):
             results.append(g)
         else:
             # one object per gradient, also where an input is asked for twice

@@ -84,7 +84,7 @@ def _straight_one(op: Op) -> Callable[..., Any]:
         made._side = None
         made._edge = None
         edge = input._edge
-        if edge is not None and mode and plan is not None and desc.fast == REAL_NUMBERS:
+        if edge is not None and mode and plan is not None and desc.dtype.category > 1:
             node = node_class()
             node.edges = (edge,)
             node.saved = saved = gather((input,), raw, params) if gather is not None else ()
@@ -127,7 +127,7 @@ def _straight_several(op: Op) -> Callable[..., Any]:
         made._counter = None
         made._side = None
         made._edge = None
-        if not mode or desc.fast != REAL_NUMBERS:
+        if not mode or desc.dtype.category < 2:
             return made
         edges = tuple([o._edge for o in operands])
         needs = tuple([e is not None and r is not None for e, r in zip(edges, rules)])

@@ -22,6 +22,7 @@ import numpy as np
 from adjoint.array.descriptor import Descriptor
 from adjoint.array.silence import restore, silence
 from adjoint.core import mode as modes
+from adjoint.core.duals import open_levels
 from adjoint.core.errors import type_name
 from adjoint.core.fitting import accumulate, fit, keep_gradient
 from adjoint.core.hooks import NodeHooks
@@ -382,23 +383,30 @@ def run_backward(
     create: bool,
     inputs: list[tuple[Any, int]] | None = None,
     accumulate: bool = True,
+    world: bool | None = None,
 ) -> dict[int, Any]:
     """Walk back from ``roots``; return the captured cotangents by index of ``inputs``.
 
-    ``roots``: (edge, cotangent) pairs, raw arrays or (with ``create``) Tensors; ``inputs``: (node,
-    output number) pairs to capture, or None; ``accumulate``: whether leaves add to their ``.grad``.
+    ``roots``: (edge, cotangent) pairs, raw arrays or (with ``world``) Tensors; ``inputs``: (node,
+    output number) pairs to capture, or None; ``accumulate``: whether leaves add to their ``.grad``;
+    ``world``: whether to walk on Tensors (None: to ``create`` a graph, or where tensors are dual).
     """
+    if world is None:
+        world = create
+        if open_levels and not create:
+            world = True
+            roots = [(e, g if isinstance(g, TensorBase) else make_tensor(g)) for e, g in roots]
     before = get_mode()
     set_mode(before | modes.GRAD if create else before & ~modes.GRAD)
     try:
-        if not (create or watched_leaves[0] or before & modes.ANOMALY) and inputs is None:
+        if not (world or watched_leaves[0] or before & modes.ANOMALY) and inputs is None:
             unfinished = run_straight(roots, keep)
             if unfinished is None:
                 return {}
             walk = Walk(True, keep, True)
             walk.entries, walk.heap, walk.leaves = unfinished
         else:
-            walk = Walk(not create, keep, accumulate)
+            walk = Walk(not world, keep, accumulate)
             if inputs is not None or watched_leaves[0]:
                 _prepare(walk, [edge for edge, _ in roots], inputs)
             for edge, g in roots:

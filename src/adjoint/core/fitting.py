@@ -114,11 +114,13 @@ def accumulate(leaf: AccumulateGrad, g: Any, raw: bool) -> None:
     create_graph.
     """
     old = leaf.grad
-    if not raw:
-        if old is not None:
-            leaf.grad = old + g
+    if not raw and get_mode() & modes.GRAD:
+        leaf.grad = tensor_world().accumulated(g) if old is None else old + g
+    elif not raw:  # some tensors are dual: the first gradient loses its tangents, as in PyTorch
+        if old is None:
+            leaf.grad = make_tensor(leaf.desc.type.xp.copy(g._array))
         else:
-            leaf.grad = tensor_world().accumulated(g) if get_mode() & modes.GRAD else g
+            old.add_(g)
     elif old is None:
         leaf.grad = make_tensor(own(g, leaf, 3))
     else:

@@ -96,7 +96,7 @@ def check_partial_overlap(memory: Any, other: Any) -> None:
         )
 
 
-def _check_result(op: Op, t: TensorBase, raw: Any, operands: tuple[Any, ...]) -> None:
+def _check_cast(op: Op, t: TensorBase, operands: tuple[Any, ...]) -> None:
     desc = t._desc
     if op.promoted and not op.predicate:
         computed = common_dtype(op, operands)
@@ -105,6 +105,10 @@ def _check_result(op: Op, t: TensorBase, raw: Any, operands: tuple[Any, ...]) ->
                 f"result type {scalar_name(computed)} can't be cast to the desired output type "
                 f"{scalar_name(desc.dtype)}"
             )
+
+
+def _check_shape(t: TensorBase, raw: Any) -> None:
+    desc = t._desc
     if raw.shape != desc.shape:
         raise RuntimeError(
             f"output with shape {list(desc.shape)} doesn't match the broadcast shape "
@@ -129,6 +133,11 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
     )
     if recording or t._side is not None:
         check_writable(t, recording)
+    everything = (t, *operands)
+    if op.overwrite is None:
+        _check_cast(op, t, everything)
+    if op.check is not None:
+        op.check(everything)
     if t._desc.storage == SCALAR and isinstance(t._array, np.generic):
         memory = None  # nobody shares it: another scalar takes its place
     else:
@@ -139,7 +148,6 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
             for o in operands:
                 if isinstance(o, TensorBase) and o is not t:
                     check_partial_overlap(memory, o._array)
-    everything = (t, *operands)
     old = t
     if op.overwrite is not None and isinstance(memory, np.ndarray):
         if recording:
@@ -147,7 +155,7 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
         op.overwrite(memory, *[_raw(o) for o in operands], **params)
     else:
         raw, _ = compute(op, everything, params)
-        _check_result(op, t, raw, everything)
+        _check_shape(t, raw)
         if recording:
             old = _old(op, t, everything)
         write(t, memory, raw)

@@ -26,6 +26,7 @@ import numpy as np
 
 from adjoint.array import numpy_
 from adjoint.core import errors
+from adjoint.core.duals import copy_tangents
 from adjoint.core.node import Node
 from adjoint.core.saved import PackedValue, SavedTensor, as_tensor
 from adjoint.core.tensor_base import TensorBase, make_tensor
@@ -154,7 +155,7 @@ class Plan:
         value = node.saved[i]
         if type(value) is PackedValue:
             return value.unpack(node, self.names[i])
-        if isinstance(value, TensorBase):
+        if isinstance(value, TensorBase) and self.kinds[i] != OUT:
             counter = value._counter
             expected = node.versions[i] if node.versions else 0
             if counter is not None and counter.value != expected:
@@ -169,15 +170,15 @@ class Plan:
                     if c.value:
                         raise errors.modified(node, "result", node.desc[0], c, 0)
                 return tuple(
-                    make_tensor(raw, node.op.out_edge(node, k), node.desc[k])
-                    for k, raw in enumerate(value)
+                    _output(saved, node.op.out_edge(node, k), node.desc[k])
+                    for k, saved in enumerate(value)
                 )
             expected = node.versions[i] if node.versions else 0
             if counter is not None and counter.value != expected:
                 raise errors.modified(
                     node, "result", node.desc, counter, expected, errors.output_of(node)
                 )
-            result = make_tensor(value, node, node.desc)
+            result = _output(value, node, node.desc)
             result._counter = counter
             return result
         if type(value) is np.ndarray:  # the constant of an operation with a number
@@ -289,6 +290,15 @@ class Plan:
         if attribute not in self.saved_attributes():
             raise AttributeError(f"'{type(node).__name__}' object has no attribute '{attribute}'")
         return SavedTensor(node, None) if raw else None
+
+
+def _output(saved: Any, edge: Any, desc: Any) -> Any:
+    """A saved output at its place on the tape; one that was kept as a Tensor is dual."""
+    if not isinstance(saved, TensorBase):
+        return make_tensor(saved, edge, desc)
+    made = make_tensor(saved._array, edge, desc)
+    copy_tangents(saved, made)
+    return made
 
 
 def _is_complex(g: Any, node: Node) -> bool:

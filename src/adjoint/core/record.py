@@ -17,6 +17,8 @@ from adjoint.array import dtypes, numpy_
 from adjoint.array.descriptor import ARRAY, Descriptor, array_type, describe
 from adjoint.array.silence import restore, silence
 from adjoint.core import mode as modes
+from adjoint.core.duals import open_levels
+from adjoint.core.forward import push
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node, OutEdge, next_seq
 from adjoint.core.op import Op
@@ -66,6 +68,8 @@ def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
                     node.versions = tuple(
                         made._counter.value if n == "out" else 0 for n in node.plan.names
                     )
+    if open_levels:
+        push(op, operands, params, made)
     return made
 
 
@@ -192,22 +196,15 @@ def number_constant(number: Any, wanted: dtypes.dtype) -> Any:
     except OverflowError:
         if wanted.category != dtypes.INTEGRAL:
             raise
-        raise RuntimeError(
-            f"value cannot be converted to type {_C_NAMES[wanted.name]} without overflow"
-        ) from None
+        if number < -(2**63):
+            raise OverflowError("can't convert negative int to unsigned") from None
+        if number >= 2**64:
+            raise OverflowError("int too big to convert") from None
+        return np.int64((number + 2**63) % 2**64 - 2**63).astype(wanted.numpy)
     except TypeError:
         raise TypeError(
             f"unsupported operand: expected a Tensor or a number, got {type(number).__name__}"
         ) from None
-
-
-_C_NAMES = {
-    "int8": "int8_t",
-    "uint8": "uint8_t",
-    "int16": "int16_t",
-    "int32": "int",
-    "int64": "int64_t",
-}
 
 
 # ---- recording -----------------------------------------------------------------------------------
@@ -318,7 +315,10 @@ def _wrap_several(op: Op, operands: Any, params: dict[str, Any], raw_out: tuple[
         elif mode & modes.INFERENCE:
             made._rare().inference = True
         results.append(made)
-    return tuple(results)
+    made_all = tuple(results)
+    if open_levels:
+        push(op, operands, params, made_all)
+    return made_all
 
 
 class _PickView:

@@ -271,9 +271,7 @@ def rebase(t: Any, node: Node) -> None:
         return
     base, op = side.base, node.op
     shown = tuple(
-        i
-        for i in range(1, len(node.edges))
-        if op is None or op.joint or op.rules[i] is not None
+        i for i in range(1, len(node.edges)) if op is None or op.joint or op.rules[i] is not None
     )
     edges = (base._edge, *[node.edges[i] for i in shown])
     # the base's edge takes the place of the view's old one

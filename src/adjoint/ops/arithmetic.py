@@ -11,7 +11,6 @@ from typing import Any
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops import pointwise
 from adjoint.ops.families import elementwise
-from adjoint.ops.special import floor_divide
 
 Array = Any
 Tensor = Any
@@ -20,13 +19,37 @@ Tensor = Any
 @elementwise(lambda xp, g: g, lambda xp, g, alpha: g * alpha, node="AddBackward0")
 def _add_scaled(xp: Any, input: Array, other: Array, *, alpha: Any) -> Array:
     """Return ``input + alpha * other``."""
-    return input + other * alpha
+    return input + other * xp.scalar_like(alpha, other)
 
 
 @elementwise(lambda xp, g: g, lambda xp, g, alpha: -g * alpha, node="SubBackward0")
 def _sub_scaled(xp: Any, input: Array, other: Array, *, alpha: Any) -> Array:
     """Return ``input - alpha * other``."""
-    return input - other * alpha
+    return input - other * xp.scalar_like(alpha, other)
+
+
+def _rounded(xp: Any, input: Array, other: Array, rounding: str) -> Array:
+    if rounding == "floor":
+        return xp.floor_divide(input, other)
+    if input.dtype.kind == "f":
+        return xp.trunc(xp.divide(input, other))
+    low = xp.floor_divide(input, other)
+    return low + ((low * other != input) & ((input < 0) != (other < 0)))
+
+
+@elementwise(lambda xp, g: xp.zeros_like(g), lambda xp, g: xp.zeros_like(g), node="DivBackward2")
+def _div_rounded(xp: Any, input: Array, other: Array, *, rounding: str) -> Array:
+    """Return ``input / other`` rounded down or towards zero."""
+    return _rounded(xp, input, other, rounding)
+
+
+def check_rounding(rounding: str) -> None:
+    """Raise RuntimeError for an unknown ``rounding_mode``."""
+    if rounding not in ("trunc", "floor"):
+        raise RuntimeError(
+            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+            f"'{rounding}'"
+        )
 
 
 def _supported(result: Any, name: str, other: Any) -> Tensor:
@@ -71,16 +94,8 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """Return ``input / other``; ``rounding_mode`` "trunc" or "floor" rounds it."""
     if rounding_mode is None:
         return _supported(pointwise.div(input, other), "div", other)
-    if rounding_mode == "floor":
-        return floor_divide(input, other)
-    if rounding_mode != "trunc":
-        raise RuntimeError(
-            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
-            f"'{rounding_mode}'"
-        )
-    quotient = pointwise.trunc(pointwise.div(input, other))
-    kept = [o._desc.dtype for o in (input, other) if isinstance(o, TensorBase)]
-    return quotient if any(d.category > 1 for d in kept) else quotient.to(kept[0])
+    check_rounding(rounding_mode)
+    return _div_rounded(input, other, rounding=rounding_mode)
 
 
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:

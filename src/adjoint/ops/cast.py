@@ -1,4 +1,6 @@
-"""Casting: the same values in another dtype, and the parts of complex numbers.  In: Tensors.  Out: Tensors."""
+"""Casting: the same values in another dtype, and the parts of complex numbers.  In: Tensors.  Out:
+Tensors.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
+from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.families import linear
 
 Array = Any
@@ -26,3 +29,19 @@ def to_dtype(input: Tensor, dtype: Any) -> Tensor:
     if input._desc.dtype is wanted:
         return input
     return _to_copy(input, dtype=wanted.numpy)
+
+
+def result_type(tensor1: Any, tensor2: Any) -> dtypes.dtype:
+    """Return the dtype of an operation on two tensors or numbers."""
+    groups: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+    for operand in (tensor1, tensor2):
+        if not isinstance(operand, TensorBase):
+            groups[2].append(operand)
+        else:
+            groups[0 if operand._desc.shape else 1].append(operand._desc.dtype)
+    return dtypes.result_dtype(*groups)
+
+
+def can_cast(from_: dtypes.dtype, to: dtypes.dtype) -> bool:
+    """Return whether a result of one dtype may be written into a tensor of another."""
+    return from_.category <= to.category

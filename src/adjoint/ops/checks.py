@@ -43,30 +43,51 @@ def no_bool_differences(operands: tuple[Any, ...]) -> None:
         )
 
 
-def integers_only(kernel: str) -> Any:
-    """Bits belong to integers and bools."""
+def common(operands: tuple[Any, ...]) -> dtypes.dtype:
+    """The dtype in which operands of these kinds are combined."""
+    tensors = [o for o in operands if isinstance(o, TensorBase)]
+    return dtypes.result_dtype(
+        [t._desc.dtype for t in tensors if t._desc.shape],
+        [t._desc.dtype for t in tensors if not t._desc.shape],
+        [o for o in operands if not isinstance(o, TensorBase) and o is not None],
+    )
+
+
+def not_for(kernel: str, *categories: int) -> Any:
+    """A kernel that PyTorch does not have for some categories of dtype."""
 
     def check(operands: tuple[Any, ...]) -> None:
-        for dtype in _dtypes(operands):
-            if dtype.category >= dtypes.FLOATING:
-                raise NotImplementedError(
-                    f"\"{kernel}\" not implemented for '{scalar_name(dtype)}'"
-                )
+        dtype = common(operands)
+        if dtype.category in categories:
+            raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(dtype)}'")
 
     return check
+
+
+def integers_only(kernel: str) -> Any:
+    """Bits belong to integers and bools."""
+    return not_for(kernel, dtypes.FLOATING, dtypes.COMPLEX)
 
 
 def ordered_only(kernel: str) -> Any:
     """Complex numbers have no order."""
+    return not_for(kernel, dtypes.COMPLEX)
+
+
+def no_complex_extremes(name: str) -> Any:
+    """Of complex numbers none is the larger."""
 
     def check(operands: tuple[Any, ...]) -> None:
-        for dtype in _dtypes(operands):
-            if dtype.is_complex:
-                raise NotImplementedError(
-                    f"\"{kernel}\" not implemented for '{scalar_name(dtype)}'"
-                )
+        if common(operands).is_complex:
+            raise RuntimeError(f"{name} not implemented for complex tensors.")
 
     return check
+
+
+def no_bool_relu(operands: tuple[Any, ...]) -> None:
+    """A bool is never negative."""
+    if _dtypes(operands)[0] is dtypes.bool_:
+        raise RuntimeError("Boolean inputs not supported for relu")
 
 
 def no_inverted_floats(operands: tuple[Any, ...]) -> None:
@@ -75,3 +96,23 @@ def no_inverted_floats(operands: tuple[Any, ...]) -> None:
         raise TypeError(
             "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
         )
+
+
+def not_supported(sentence: str, *categories: int) -> Any:
+    """An operator that PyTorch refuses for some categories, in a sentence of its own."""
+
+    def check(operands: tuple[Any, ...]) -> None:
+        if common(operands).category in categories:
+            raise NotImplementedError(sentence)
+
+    return check
+
+
+def both(*checks: Any) -> Any:
+    """Several checks, one after the other."""
+
+    def check(operands: tuple[Any, ...]) -> None:
+        for one in checks:
+            one(operands)
+
+    return check

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.array.dtypes import BOOL, COMPLEX, FLOATING
 from adjoint.core.tensor_base import TensorBase
-from adjoint.ops.checks import integers_only, no_inverted_floats, ordered_only
+from adjoint.ops.checks import integers_only, no_inverted_floats, not_for, ordered_only
 from adjoint.ops.families import elementwise, predicate
 
 Array = Any
@@ -118,6 +119,18 @@ def bitwise_not(xp: Any, input: Array) -> Array:
     return xp.bitwise_not(input)
 
 
+@elementwise(symbol="<<", check=not_for("lshift_cpu", BOOL, FLOATING, COMPLEX), straight=False)
+def bitwise_left_shift(xp: Any, input: Array, other: Array) -> Array:
+    """Return integers shifted to the left."""
+    return xp.left_shift(input, other)
+
+
+@elementwise(symbol=">>", check=not_for("rshift_cpu", BOOL, FLOATING, COMPLEX), straight=False)
+def bitwise_right_shift(xp: Any, input: Array, other: Array) -> Array:
+    """Return integers shifted to the right."""
+    return xp.right_shift(input, other)
+
+
 def _raw(t: Any) -> Any:
     return t._array if isinstance(t, TensorBase) else t
 
@@ -138,6 +151,9 @@ def isclose(
     """
     if input.dtype is not other.dtype:
         raise RuntimeError(f"{_described(input.dtype)} did not match {_described(other.dtype)}")
+    if input.dtype.category < FLOATING:
+        # exact numbers are compared in double precision
+        input, other = input.double(), other.double()
     return _isclose(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 

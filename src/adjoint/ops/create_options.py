@@ -28,6 +28,8 @@ __all__ = [
     "like_memory",
     "shape_of",
     "tensor_operand",
+    "type_name_of",
+    "warn",
     "written_out",
 ]
 
@@ -48,7 +50,7 @@ def shape_of(function: str, size: tuple[Any, ...], position: int = 1) -> Shape:
             if index is None:
                 raise TypeError(
                     f"{function}(): argument 'size' (position {position}) must be tuple of ints, "
-                    f"not {_type_name(given)}"
+                    f"not {type_name_of(given)}"
                 )
             given = (index,)
     shape = []
@@ -57,7 +59,7 @@ def shape_of(function: str, size: tuple[Any, ...], position: int = 1) -> Shape:
         if index is None:
             raise TypeError(
                 f"{function}(): argument 'size' failed to unpack the object at pos {i + 1} with "
-                f'error "type must be tuple of ints,but got {_type_name(n)}"'
+                f'error "type must be tuple of ints,but got {type_name_of(n)}"'
             )
         shape.append(index)
     for n in shape:
@@ -110,7 +112,7 @@ def _index(value: Any) -> int | None:
         return None
 
 
-def _type_name(value: Any) -> str:
+def type_name_of(value: Any) -> str:
     kind = type(value)
     if isinstance(value, TensorBase):
         return kind.__name__
@@ -127,7 +129,7 @@ def checked_dtype(function: str, dtype: Any) -> dtypes.dtype | None:
     found = _PYTHON.get(dtype) if isinstance(dtype, type) else None
     if found is None:
         raise TypeError(
-            f"{function}(): argument 'dtype' must be torch.dtype, not {_type_name(dtype)}"
+            f"{function}(): argument 'dtype' must be torch.dtype, not {type_name_of(dtype)}"
         )
     return found
 
@@ -196,7 +198,7 @@ def out_dtype(function: str, out: Any, dtype: Any) -> dtypes.dtype | None:
     if out is None:
         return wanted
     if not isinstance(out, TensorBase):
-        raise TypeError(f"{function}(): argument 'out' must be Tensor, not {_type_name(out)}")
+        raise TypeError(f"{function}(): argument 'out' must be Tensor, not {type_name_of(out)}")
     if out._edge is not None and grad_enabled():
         raise RuntimeError(
             f"aten::{function}(): functions with out=... arguments don't support automatic "
@@ -229,7 +231,7 @@ def tensor_operand(function: str, name: str, value: Any, position: int = 1) -> A
     if not isinstance(value, TensorBase):
         raise TypeError(
             f"{function}(): argument '{name}' (position {position}) must be Tensor, not "
-            f"{_type_name(value)}"
+            f"{type_name_of(value)}"
         )
     return value
 

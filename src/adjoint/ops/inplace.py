@@ -13,7 +13,11 @@ import numpy as np
 
 from adjoint.array import dtypes
 from adjoint.core.inplace import apply_inplace
-from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.core.mode import get_mode
+from adjoint.core.node import Node
+from adjoint.core.record import record
+from adjoint.core.tensor_base import TensorBase
+from adjoint.core.views import rebase, refresh_views
 from adjoint.ops.families import operator
 from adjoint.ops.numbers import number
 from adjoint.ops.pointwise import _pow, _pow_number
@@ -164,13 +168,25 @@ def zero_(self: Tensor) -> Tensor:
     return apply_inplace(_zero.op, self, (), {})  # type: ignore[attr-defined]
 
 
+def zero_history(t: Tensor, name: str) -> None:
+    """Continue the history of a tensor that was overwritten by what has no derivative."""
+    node = record(_zero.op, (t,), {}, t._array, t._desc, get_mode())  # type: ignore[attr-defined]
+    if node is None:
+        return
+    kind = _named_zeros.get(name)
+    if kind is None:
+        base = _zero.op.node_class  # type: ignore[attr-defined]
+        kind = _named_zeros[name] = type(name, (base,), {"__slots__": ()})
+    node.__class__ = kind
+    rebase(t, node)
+    refresh_views(t)
+
+
+_named_zeros: dict[str, type[Node]] = {}
+
+
 def pow_(self: Tensor, exponent: Any) -> Tensor:
     """In-place version of ``pow``."""
     if isinstance(exponent, TensorBase) or self.dtype.category < dtypes.FLOATING:
         return apply_inplace(_pow.op, self, (exponent,), {})  # type: ignore[attr-defined]
     return apply_inplace(_pow_number.op, self, (), {"exponent": exponent})  # type: ignore[attr-defined]
-
-
-def scalar_tensor(value: Any, dtype: dtypes.dtype) -> Tensor:
-    """A 0-d tensor of a number."""
-    return make_tensor(dtype.numpy.type(value))

@@ -9,6 +9,7 @@ from typing import Any
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.arguments import canonical_dim
 from adjoint.ops.families import operator
+from adjoint.ops.view import _slice
 
 Array = Any
 Tensor = Any
@@ -194,7 +195,16 @@ def split(input: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Ten
             return tuple(_split(input, sizes=(0,), axis=axis))
         sizes = tuple(min(size, total - i) for i in range(0, total, size)) or (0,)
         return tuple(_split(input, sizes=sizes, axis=axis))
-    sizes = tuple(split_size_or_sections)
+    return split_with_sizes(input, split_size_or_sections, axis)
+
+
+def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Return consecutive views along ``dim`` of each of the given sizes.
+
+    Raises: RuntimeError if the sizes do not add up to that of the dim.
+    """
+    axis = canonical_dim(dim, input.ndim)
+    total, sizes = input.shape[axis], tuple(int(n) for n in split_sizes)
     if sum(sizes) != total:
         raise RuntimeError(
             f"split_with_sizes expects split_sizes to sum exactly to {total} (input tensor's size "
@@ -202,6 +212,51 @@ def split(input: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Ten
             f"dimension {axis}), but got split_sizes={list(sizes)}"
         )
     return tuple(_split_with_sizes(input, sizes=sizes, axis=axis))
+
+
+def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Return views along ``dim``: so many of nearly equal size, or between the given indices."""
+    if not input.ndim:
+        raise RuntimeError(
+            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
+        )
+    axis = canonical_dim(dim, input.ndim)
+    total = input.shape[axis]
+    if isinstance(indices_or_sections, TensorBase):
+        found = indices_or_sections._array.tolist()
+        indices_or_sections = found if isinstance(found, int) else tuple(found)
+    if isinstance(indices_or_sections, int):
+        parts = indices_or_sections
+        if parts <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {parts}")
+        small, more = divmod(total, parts)
+        edges = [0]
+        for k in range(parts):
+            edges.append(edges[-1] + small + (k < more))
+        return tuple(
+            _slice(input, axis=axis, index=slice(start, stop, 1))
+            for start, stop in zip(edges, edges[1:])
+        )
+    edges = [slice(i).indices(total)[1] for i in indices_or_sections]
+    return tuple(
+        _slice(input, axis=axis, index=slice(start, max(start, stop), 1))
+        for start, stop in zip([0, *edges], [*edges, total])
+    )
+
+
+def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Return views along the second dim (of a vector: along its only one)."""
+    return tensor_split(input, indices_or_sections, 0 if input.ndim == 1 else 1)
+
+
+def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Return views along the first dim."""
+    return tensor_split(input, indices_or_sections, 0)
+
+
+def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """Return views along the third dim."""
+    return tensor_split(input, indices_or_sections, 2)
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:

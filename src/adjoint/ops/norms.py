@@ -78,7 +78,7 @@ def _norm_vjp(
 def _vector_norm(xp: Any, input: Array, *, ord: float, axis: Axes, keepdims: bool) -> Array:
     """Return ``sum(|input| ** ord) ** (1 / ord)``; the largest for inf, the count for 0."""
     if ord == 2:
-        return xp.sqrt(xp.sum(input * input, axis=axis, keepdims=keepdims))
+        return xp.sqrt(xp.sum(xp.abs2(input), axis=axis, keepdims=keepdims))
     size = xp.absolute(input)
     if ord == 1:
         return xp.sum(size, axis=axis, keepdims=keepdims)

@@ -8,14 +8,33 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
+from adjoint.array import dtypes
 from adjoint.array.descriptor import REAL_NUMBERS
-from adjoint.core.tensor_base import TensorBase
-from adjoint.ops.checks import no_bool_differences, no_negative_bools
+from adjoint.array.dtypes import BOOL, COMPLEX
+from adjoint.core.errors import scalar_name
+from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.ops.checks import (
+    both,
+    no_bool_differences,
+    no_bool_relu,
+    no_complex_extremes,
+    no_negative_bools,
+    not_for,
+    not_supported,
+)
 from adjoint.ops.families import elementwise
 
 Array = Any
 Tensor = Any
 Number = int | float | complex | bool
+
+_no_complex_sign = not_supported(
+    "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn "
+    "instead.",
+    COMPLEX,
+)
 
 # ---- arithmetic ----------------------------------------------------------------------------------
 
@@ -115,6 +134,7 @@ def _pow_number(xp: Any, input: Array, *, exponent: Number) -> Array:
         )
     ),
     node="PowBackward1",
+    check=not_for("pow", BOOL),
 )
 def _pow(xp: Any, input: Array, exponent: Array) -> Array:
     """Return ``input ** exponent`` with broadcasting."""
@@ -238,6 +258,7 @@ def atan(xp: Any, input: Array) -> Array:
     lambda xp, g, input, other: g * (other / (input * input + other * other)),
     lambda xp, g, input, other: g * (-input / (input * input + other * other)),
     to_float=True,
+    check=not_for("atan2_cpu", COMPLEX),
 )
 def atan2(xp: Any, input: Array, other: Array) -> Array:
     """Return the angle of the point (``other``, ``input``), in radians."""
@@ -302,14 +323,19 @@ def _threshold_backward(xp: Any, grad_output: Array, output: Array) -> Array:
     return xp.threshold_backward(grad_output, output)
 
 
-@elementwise(lambda xp, g, out: xp.threshold_backward(g, out))
+@elementwise(
+    lambda xp, g, out: xp.threshold_backward(g, out),
+    check=both(no_bool_relu, not_supported("clamp is not supported for complex types", COMPLEX)),
+)
 def relu(xp: Any, input: Array) -> Array:
     """Return ``max(input, 0)``; the derivative at 0 is 0, nan stays nan."""
     return xp.maximum(input, 0)
 
 
 @elementwise(
-    lambda xp, g, input: g * (2 / math.sqrt(math.pi) * xp.exp(-(input * input))), to_float=True
+    lambda xp, g, input: g * (2 / math.sqrt(math.pi) * xp.exp(-(input * input))),
+    to_float=True,
+    check=not_for("erf_vml_cpu", COMPLEX),
 )
 def erf(xp: Any, input: Array) -> Array:
     """Return the error function."""
@@ -334,31 +360,51 @@ def _softplus(xp: Any, input: Array, *, beta: float, threshold: float) -> Array:
 
 
 # Of a complex number: the direction in which the modulus grows, by PyTorch's convention.
-@elementwise(lambda xp, g, input: g * xp.sign(input), holomorphic=False)
+@elementwise(
+    lambda xp, g, input: g * xp.sign(input), holomorphic=False, check=not_for("abs_cpu", BOOL)
+)
 def abs(xp: Any, input: Array) -> Array:
     """Return the absolute value; the derivative at 0 is 0."""
     return xp.absolute(input)
 
 
-@elementwise(lambda xp, g: xp.zeros_like(g))
+@elementwise(lambda xp, g: xp.zeros_like(g), check=_no_complex_sign)
 def sign(xp: Any, input: Array) -> Array:
     """Return -1, 0 or 1; nan stays nan."""
     return xp.sign(input)
 
 
-@elementwise(lambda xp, g: xp.zeros_like(g))
+@elementwise(
+    lambda xp, g: xp.zeros_like(g),
+    check=both(
+        not_supported("floor is not supported for complex inputs", COMPLEX),
+        not_for("floor_vml_cpu", BOOL),
+    ),
+)
 def floor(xp: Any, input: Array) -> Array:
     """Return the largest integer that is not greater."""
     return xp.floor(input)
 
 
-@elementwise(lambda xp, g: xp.zeros_like(g))
+@elementwise(
+    lambda xp, g: xp.zeros_like(g),
+    check=both(
+        not_supported("ceil is not supported for complex inputs", COMPLEX),
+        not_for("ceil_vml_cpu", BOOL),
+    ),
+)
 def ceil(xp: Any, input: Array) -> Array:
     """Return the smallest integer that is not less."""
     return xp.ceil(input)
 
 
-@elementwise(lambda xp, g: xp.zeros_like(g))
+@elementwise(
+    lambda xp, g: xp.zeros_like(g),
+    check=both(
+        not_supported("trunc is not supported for complex inputs", COMPLEX),
+        not_for("trunc_vml_cpu", BOOL),
+    ),
+)
 def trunc(xp: Any, input: Array) -> Array:
     """Return the integer part."""
     return xp.trunc(input)
@@ -372,6 +418,7 @@ def _maximum_share(xp: Any, g: Array, input: Array, other: Array) -> Array:
 @elementwise(
     lambda xp, g, input, other: _maximum_share(xp, g, input, other),
     lambda xp, g, input, other: _maximum_share(xp, g, other, input),
+    check=no_complex_extremes("maximum"),
 )
 def maximum(xp: Any, input: Array, other: Array) -> Array:
     """Return the larger element of each pair; nan wins."""
@@ -381,6 +428,7 @@ def maximum(xp: Any, input: Array, other: Array) -> Array:
 @elementwise(
     lambda xp, g, input, other: _maximum_share(xp, g, -input, -other),
     lambda xp, g, input, other: _maximum_share(xp, g, -other, -input),
+    check=no_complex_extremes("minimum"),
 )
 def minimum(xp: Any, input: Array, other: Array) -> Array:
     """Return the smaller element of each pair; nan wins."""
@@ -465,6 +513,8 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
         return _pow(input, exponent)
     if not isinstance(exponent, TensorBase):
         desc = input._desc
+        if desc.dtype.category == BOOL and not isinstance(exponent, bool):
+            return _pow(input, exponent)
         if isinstance(exponent, int) and exponent < 0 and desc.dtype.category < 2:
             raise RuntimeError(
                 "Integers to negative integer powers are not allowed. (Convert the base with "
@@ -490,8 +540,20 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return _clamp(input, min=min, max=max)
 
 
-def where(condition: Tensor, input: Any, other: Any) -> Tensor:
-    """Return ``input`` where ``condition`` holds, ``other`` elsewhere, with broadcasting."""
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """Return ``input`` where ``condition`` holds, ``other`` elsewhere, with broadcasting; given
+    only the condition, the indices where it holds: one vector per dim.
+
+    Raises: RuntimeError if the condition is not bool.
+    """
+    if input is None and other is None:
+        found = np.nonzero(np.atleast_1d(condition._array))  # type: ignore[attr-defined]
+        return tuple(make_tensor(axis) for axis in found)
+    if condition._desc.dtype.category != dtypes.BOOL:
+        raise RuntimeError(
+            "where expected condition to be a boolean tensor, but got a tensor with dtype "
+            f"{scalar_name(condition._desc.dtype)}"
+        )
     return _where(condition, input, other)
 
 

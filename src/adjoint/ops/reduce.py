@@ -14,6 +14,7 @@ import numpy as np
 from adjoint.array import dtypes
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.arguments import Dims, canonical_dim, canonical_dims
+from adjoint.ops.checks import not_for
 from adjoint.ops.compare import logical_not
 from adjoint.ops.families import general, operator, reduction
 
@@ -188,25 +189,25 @@ def _share(xp: Any, g: Array, input: Array, out: Array, axis: Axes, keepdims: bo
     return (g / xp.sum(mask, axis=axis, keepdims=True)) * mask
 
 
-@reduction(_share, node="MaxBackward1")
+@reduction(_share, node="MaxBackward1", check=not_for("max_all", dtypes.COMPLEX))
 def _max_all(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
     """Return the largest of all elements."""
     return xp.max(input, axis=axis, keepdims=keepdims)
 
 
-@reduction(_share, node="MinBackward1")
+@reduction(_share, node="MinBackward1", check=not_for("min_all", dtypes.COMPLEX))
 def _min_all(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
     """Return the smallest of all elements."""
     return xp.min(input, axis=axis, keepdims=keepdims)
 
 
-@reduction(_share, node="AmaxBackward0")
+@reduction(_share, node="AmaxBackward0", check=not_for("max_values_cpu", dtypes.COMPLEX))
 def _amax(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
     """Return the largest elements along the axes."""
     return xp.max(input, axis=axis, keepdims=keepdims)
 
 
-@reduction(_share, node="AminBackward0")
+@reduction(_share, node="AminBackward0", check=not_for("min_values_cpu", dtypes.COMPLEX))
 def _amin(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
     """Return the smallest elements along the axes."""
     return xp.min(input, axis=axis, keepdims=keepdims)
@@ -253,6 +254,9 @@ def amin(input: Tensor, dim: Dims = (), keepdim: bool = False) -> Tensor:
 
 
 def _argument(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    kind = {dtypes.BOOL: "bool", dtypes.COMPLEX: "complex"}.get(input._desc.dtype.category)
+    if kind is not None:
+        raise RuntimeError(f"{name}(): does not support {kind} input")
     if dim is None:
         if not input.numel():
             raise IndexError(
@@ -299,12 +303,18 @@ def _any(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
 
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Return whether all elements along ``dim`` are non-zero."""
-    return _all(input, axis=canonical_dims(dim, input.ndim), keepdims=keepdim)
+    return _logical(_all, input, dim, keepdim)
+
+
+def _logical(reduce: Any, input: Tensor, dim: Dims, keepdim: bool) -> Tensor:
+    """A bool - of bytes, as PyTorch has it, a byte."""
+    result = reduce(input, axis=canonical_dims(dim, input.ndim), keepdims=keepdim)
+    return result.to(dtypes.uint8) if input._desc.dtype is dtypes.uint8 else result
 
 
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Return whether any element along ``dim`` is non-zero."""
-    return _any(input, axis=canonical_dims(dim, input.ndim), keepdims=keepdim)
+    return _logical(_any, input, dim, keepdim)
 
 
 # ---- variance ------------------------------------------------------------------------------------
@@ -334,7 +344,7 @@ def _var_vjp(
 def _var(xp: Any, input: Array, *, axis: Axes, correction: float, keepdims: bool) -> Array:
     """Return the variance over the axes."""
     deviation = _centred(xp, input, axis)
-    total = xp.sum(deviation * deviation, axis=axis, keepdims=keepdims)
+    total = xp.sum(xp.abs2(deviation), axis=axis, keepdims=keepdims)
     return total / total.dtype.type(_freedom(input.shape, axis, correction))
 
 

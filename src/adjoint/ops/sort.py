@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.array.dtypes import BOOL, COMPLEX
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops import reduce
 from adjoint.ops.arguments import canonical_dim
+from adjoint.ops.checks import not_for
 from adjoint.ops.families import general
 from adjoint.ops.pointwise import maximum, minimum
 
@@ -40,6 +42,11 @@ def _show(self: Any) -> str:
 
 RESULT = {name: _result_type(name) for name in _NAMES}
 RESULT["aminmax"] = _result_type("aminmax", "min max")
+
+
+def _no_complex_sort(operands: tuple[Any, ...]) -> None:
+    if operands[0]._desc.dtype.is_complex:
+        raise RuntimeError(" Sort does not support complex dtypes on CPU")
 
 
 def _axis(input: Tensor, dim: int) -> int:
@@ -130,7 +137,9 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 # ---- sorting -------------------------------------------------------------------------------------
 
 
-@general(_put_back, node="SortBackward0", outputs=2, saved_names={"axis": "dim"})
+@general(
+    _put_back, node="SortBackward0", outputs=2, saved_names={"axis": "dim"}, check=_no_complex_sort
+)
 def _sort(xp: Any, input: Array, *, axis: int, descending: bool) -> tuple[Array, Array]:
     """Return sorted values and where they stood."""
     return xp.sort(input, axis, descending, True)
@@ -194,7 +203,13 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     return RESULT["kthvalue"](*_kthvalue(input, k=k, axis=axis, keepdims=keepdim))
 
 
-@general(reduce._pick_vjp, node="MedianBackward1", outputs=2, saved_names={"axis": "dim"})
+@general(
+    reduce._pick_vjp,
+    node="MedianBackward1",
+    outputs=2,
+    saved_names={"axis": "dim"},
+    check=not_for("median_cpu", BOOL, COMPLEX),
+)
 def _median_dim(xp: Any, input: Array, *, axis: int, keepdims: bool) -> tuple[Array, Array]:
     """Return the lower of the middle elements and where it stood; nan if there is one."""
     _, order = xp.sort(input, axis, False, True)
@@ -208,7 +223,7 @@ def _median_dim(xp: Any, input: Array, *, axis: int, keepdims: bool) -> tuple[Ar
     return _pick(xp, input, where, axis, keepdims)
 
 
-@general(reduce._share, node="MedianBackward0")
+@general(reduce._share, node="MedianBackward0", check=not_for("median_cpu", BOOL, COMPLEX))
 def _median_all(xp: Any, input: Array, *, axis: Shape, keepdims: bool) -> Array:
     """Return the lower of the middle elements."""
     flat = xp.reshape(input, (-1,))

@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from adjoint.array.dtypes import BOOL, COMPLEX, INTEGRAL
 from adjoint.core.tensor_base import TensorBase
+from adjoint.ops.checks import not_for
 from adjoint.ops.families import elementwise
 from adjoint.ops.pointwise import clamp, div, pow
 
@@ -31,6 +33,7 @@ def _remainder_number(xp: Any, input: Array, *, divisor: Number) -> Array:
     lambda xp, g: g,
     lambda xp, g, input, other: -g * xp.floor(input / other),
     node="RemainderBackward1",
+    check=not_for("remainder_cpu", BOOL, COMPLEX),
 )
 def _remainder(xp: Any, input: Array, other: Array) -> Array:
     """Return the remainder with the sign of the divisor."""
@@ -47,6 +50,7 @@ def _fmod_number(xp: Any, input: Array, *, divisor: Number) -> Array:
     lambda xp, g: g,
     lambda xp, g, input, other: -g * xp.trunc(input / other),
     node="FmodBackward1",
+    check=not_for("fmod_cpu", BOOL, COMPLEX),
 )
 def _fmod(xp: Any, input: Array, other: Array) -> Array:
     """Return the remainder with the sign of the dividend."""
@@ -55,6 +59,8 @@ def _fmod(xp: Any, input: Array, other: Array) -> Array:
 
 def _stays(number: Any, input: Tensor) -> bool:
     """Whether a number operand leaves the tensor's dtype as it is."""
+    if isinstance(input, TensorBase) and input._desc.dtype.category == BOOL:
+        return False
     return isinstance(number, int) or (
         isinstance(number, float)
         and isinstance(input, TensorBase)
@@ -74,7 +80,11 @@ def fmod(input: Any, other: Any) -> Tensor:
     return _fmod_number(input, divisor=other) if _stays(other, input) else _fmod(input, other)
 
 
-@elementwise(lambda xp, g: xp.zeros_like(g), lambda xp, g: xp.zeros_like(g))
+@elementwise(
+    lambda xp, g: xp.zeros_like(g),
+    lambda xp, g: xp.zeros_like(g),
+    check=not_for("div_floor_cpu", BOOL, COMPLEX),
+)
 def floor_divide(xp: Any, input: Array, other: Array) -> Array:
     """Return ``floor(input / other)`` in the operands' dtype."""
     return xp.floor_divide(input, other)
@@ -83,7 +93,11 @@ def floor_divide(xp: Any, input: Array, other: Array) -> Array:
 # ---- rounding ------------------------------------------------------------------------------------
 
 
-@elementwise(lambda xp, g: xp.zeros_like(g), node="RoundBackward0")
+@elementwise(
+    lambda xp, g: xp.zeros_like(g),
+    node="RoundBackward0",
+    check=not_for("round_vml_cpu", BOOL, COMPLEX),
+)
 def _round(xp: Any, input: Array) -> Array:
     """Return the nearest integer, halves to the even one."""
     return xp.rint(input) if input.dtype.kind == "f" else xp.copy(input)
@@ -102,7 +116,7 @@ def abs_number(n: int) -> int:
     return n if n >= 0 else -n
 
 
-@elementwise(lambda xp, g: g)
+@elementwise(lambda xp, g: g, check=not_for("frac_cpu", BOOL, INTEGRAL, COMPLEX))
 def frac(xp: Any, input: Array) -> Array:
     """Return the fractional part, with the sign of the input."""
     return input - xp.trunc(input)
@@ -197,6 +211,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
     lambda xp, g, input, out: g * (input / out),
     lambda xp, g, other, out: g * (other / out),
     to_float=True,
+    check=not_for("hypot_cpu", BOOL, INTEGRAL, COMPLEX),
 )
 def hypot(xp: Any, input: Array, other: Array) -> Array:
     """Return ``sqrt(input ** 2 + other ** 2)``."""

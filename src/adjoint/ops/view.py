@@ -6,10 +6,12 @@ In: a Tensor and a new arrangement in PyTorch's words.  Out: a view of it (or, f
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from adjoint.array import dtypes
 from adjoint.ops.arguments import canonical_dim, checked_shape, sizes_of
 from adjoint.ops.families import linear, movement
 
@@ -127,9 +129,21 @@ def _alias(xp: Any, input: Array) -> Array:
     return xp.slice(input, ...)
 
 
+@movement(None, node="ViewBackward0")
+def _view_dtype(xp: Any, input: Array, *, dtype: Any) -> Array:
+    """Return the bytes of ``input`` as elements of another dtype."""
+    return input.view(dtype)
+
+
 @linear(lambda xp, g: g)
 def clone(xp: Any, input: Array) -> Array:
     """Return a copy with the same layout, recorded."""
+    return xp.copy_layout(input)
+
+
+@linear(lambda xp, g: g, node="CloneBackward0")
+def _clone_rows(xp: Any, input: Array) -> Array:
+    """Return a copy that is contiguous in memory."""
     return xp.copy(input)
 
 
@@ -141,16 +155,37 @@ def view(input: Tensor, *shape: Any) -> Tensor:
 
     Raises: RuntimeError if the number of elements differs or the strides do not allow a view.
     """
+    if not shape or isinstance(shape[0], str | float):
+        kinds = ", ".join(type(s).__name__ for s in shape)
+        raise TypeError(
+            f"view() received an invalid combination of arguments - got ({kinds}), but expected "
+            "one of:\n * (torch.dtype dtype)\n * (tuple of ints size)\n"
+        )
+    if isinstance(shape[0], dtypes.dtype):
+        return _as_dtype(input, shape[0])
     wanted = checked_shape(sizes_of(shape), input.numel())
     memory = input._array
     if isinstance(memory, np.ndarray) and not memory.flags.c_contiguous:
         moved = memory.reshape(wanted)
         if moved.size and not np.may_share_memory(moved, memory):
             raise RuntimeError(
-                "view size is not compatible with input tensor's size and stride (at least one dimension "
-                "spans across two contiguous subspaces). Use .reshape(...) instead."
+                "view size is not compatible with input tensor's size and stride (at least one "
+                "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
             )
     return _view(input, shape=wanted)
+
+
+def _as_dtype(input: Tensor, dtype: dtypes.dtype) -> Tensor:
+    if dtype is input._desc.dtype:
+        return _alias(input)
+    try:
+        return _view_dtype(input, dtype=dtype.numpy)
+    except ValueError:
+        raise RuntimeError(
+            "self.size(-1) must be divisible by "
+            f"{dtype.itemsize // input._desc.dtype.itemsize} to view {input._desc.dtype!r} as "
+            f"{dtype!r} (different element sizes), but got {list(input.shape)[-1:]}"
+        ) from None
 
 
 def reshape(input: Tensor, *shape: Any) -> Tensor:
@@ -172,7 +207,18 @@ def contiguous(input: Tensor) -> Tensor:
     memory = input._array
     if not isinstance(memory, np.ndarray) or memory.flags.c_contiguous:
         return input
-    return clone(input)
+    return _clone_rows(input)
+
+
+def ravel(input: Tensor) -> Tensor:
+    """Return all elements as a vector: a view if possible, else a copy."""
+    return reshape(input, -1)
+
+
+def adjoint(input: Tensor) -> Tensor:
+    """Return the conjugate transpose of the last two dims."""
+    moved = transpose(input, -2, -1) if input.ndim else _alias(input)
+    return moved.conj() if input._desc.dtype.is_complex else moved
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -199,7 +245,14 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     """Return ``input`` with one dim split into ``sizes``."""
     axis = canonical_dim(dim, input.ndim)
     shape = input.shape
-    inner = checked_shape(tuple(sizes), shape[axis])
+    given = tuple(sizes)
+    known = math.prod(s for s in given if s != -1)
+    if (known != shape[axis]) if -1 not in given else (not known or shape[axis] % known):
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(given)} don't multiply up to the size of dim {axis} "
+            f"({shape[axis]}) in the input tensor"
+        )
+    inner = checked_shape(given, shape[axis])
     return view(input, (*shape[:axis], *inner, *shape[axis + 1 :]))
 
 
@@ -234,8 +287,8 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     given = sizes_of(dims)
     if len(given) != input.ndim:
         raise RuntimeError(
-            "permute(sparse_coo): number of dimensions in the tensor input does not match the length of "
-            f"the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to "
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the "
+            f"length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to "
             f"len(dims) = {len(given)}"
         )
     axes = tuple(canonical_dim(d, input.ndim) for d in given)
@@ -252,8 +305,12 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     if len(sources) != len(targets):
         raise RuntimeError(
             "movedim: Invalid source or destination dims: source "
-            f"({sources} dims) should contain the same number of dims as destination ({targets} dims)"
+            f"({sources} dims) should contain the same number of dims as destination "
+            f"({targets} dims)"
         )
+    for name, dims in (("source", sources), ("destination", targets)):
+        if len({canonical_dim(d, ndim) for d in dims}) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({dims})")
     sources = [canonical_dim(d, ndim) for d in sources]
     targets = [canonical_dim(d, ndim) for d in targets]
     order = [d for d in range(ndim) if d not in sources]
@@ -342,7 +399,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
         raise RuntimeError("narrow(): length must be non-negative.")
     if not -size <= start <= size:
         raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-size}, {size}], but got {start})"
+            f"start out of range (expected to be in range of [{-size}, {size}], but got {start})"
         )
     first = start + size if start < 0 else start
     if first + length > size:

@@ -24,6 +24,7 @@ from adjoint.ops import (
     pointwise,
     reduce,
     special,
+    strided,
     view,
 )
 from adjoint.ops import matmul as products
@@ -228,6 +229,16 @@ def diagonal(x: Array, offset: int, axis1: int, axis2: int) -> Array:
 def diagonal_embed(g: Array, shape: Shape, offset: int, axis1: int, axis2: int) -> Array:
     """Zeros of ``shape`` with ``g`` on a diagonal."""
     return arrange._diag_embed(g, shape=shape, offset=offset, axis1=axis1, axis2=axis2)
+
+
+def sliding(x: Array, axis: int, size: int, step: int) -> Array:
+    """Windows along an axis as a new last axis."""
+    return strided._unfold(x, axis=axis, size=size, step=step)
+
+
+def sliding_add(g: Array, shape: Shape, axis: int, size: int, step: int) -> Array:
+    """Zeros of ``shape`` to which windows are added."""
+    return strided._fold(g, shape=shape, axis=axis, size=size, step=step)
 
 
 def take(x: Array, index_: Any) -> Array:

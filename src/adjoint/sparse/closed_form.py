@@ -6,15 +6,15 @@ where a grid is periodic, for example).
 
 Note [Bands and blocks]
     Where the columns of each row lie among ``p`` neighbouring ones, ``j mod p`` is a colouring
-    (Curtis, Powell & Reid 1974). This covers diagonal, banded and block-diagonal patterns, also with
-    bands and blocks of varying width.
+    (Curtis, Powell & Reid 1974). This covers diagonal, banded and block-diagonal patterns, also
+    with bands and blocks of varying width.
 
 Note [Stencils]
-    A difference scheme on a grid fills few diagonals ``j - i = d``. Each ``d`` is a step on the grid:
-    a sum of few strides. A linear form of the grid's coordinates, modulo ``p``, is a colouring when
-    it differs for any two steps: for the five-point scheme ``(x + 2 y) mod 5``. With several unknowns
-    at each point of the grid, the points are coloured, and the unknowns of a point get neighbouring
-    colours.
+    A difference scheme on a grid fills few diagonals ``j - i = d``. Each ``d`` is a step on the
+    grid: a sum of few strides. A linear form of the grid's coordinates, modulo ``p``, is a
+    colouring when it differs for any two steps: for the five-point scheme ``(x + 2 y) mod 5``.
+    With several unknowns at each point of the grid, the points are coloured, and the unknowns of a
+    point get neighbouring colours.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 
 from adjoint.sparse.csr import Array, Csr
 
-__all__ = ["Structure", "cyclic", "formulas", "structure_of"]
+__all__ = ["Structure", "cyclic", "described", "formulas", "structure_of"]
 
 _DIAGONALS = 192
 _RARE = 0.01  # the part of the rows that a formula may fail in
@@ -188,3 +188,34 @@ def _coordinates(steps: Array, strides: list[int]) -> Array:
         places.append(digit)
         rest = rest - digit * stride
     return np.stack(places[::-1], axis=1)
+
+
+# ---- words ---------------------------------------------------------------------------------------
+
+
+def described(pattern: Csr) -> str:
+    """Return a word or two for the structure of a pattern; empty if there is nothing to say."""
+    structure = structure_of(pattern)
+    m, n = pattern.shape
+    low, high = structure.band
+    if low > high:
+        return "empty"
+    if pattern.nnz == m * n:
+        return "full"
+    if low == high == 0:
+        return "diagonal"
+    if (low, high) == (-1, 1):
+        return "tridiagonal"
+    if structure.blocks > 1 and pattern.nnz == structure.blocks * structure.most**2:
+        return f"block-diagonal, {structure.blocks} blocks of {structure.most}"
+    width = high - low + 1
+    steps = _diagonals(pattern)
+    if steps is not None and 3 * len(steps) <= min(width, m, n):
+        inside = np.isin(pattern.indices - pattern.rows(), steps)
+        if inside.all():
+            return f"{len(steps)} diagonals"
+    if 8 * width <= min(m, n):
+        return f"banded, {max(-low, 0)} below and {max(high, 0)} above the diagonal"
+    if structure.blocks > 1:
+        return f"block-diagonal, {structure.blocks} blocks"
+    return ""

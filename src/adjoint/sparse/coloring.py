@@ -1,8 +1,9 @@
 """Colours the columns, the rows, or both, of a Jacobian's pattern with few colours.
 
-In: a pattern.  Out: a colour for each column and/or row (-1: takes part in no product). Two columns of one
-colour have no row in common, so that one product ``J @ seed`` gives both (Curtis, Powell & Reid 1974;
-Coleman & Moré 1983). Known structure is recognised first (closed_form.py); the search is in greedy.py.
+In: a pattern.  Out: a colour for each column and/or row (-1: takes part in no product). Two
+columns of one colour have no row in common, so that one product ``J @ seed`` gives both (Curtis,
+Powell & Reid 1974; Coleman & Moré 1983). Known structure is recognised first (closed_form.py); the
+search is in greedy.py.
 """
 
 from __future__ import annotations
@@ -36,6 +37,13 @@ class Coloring(NamedTuple):
 
     columns: Array | None
     rows: Array | None
+
+    @property
+    def mode(self) -> str:
+        """The kind of products: "jvp", "vjp" or "bidirectional"."""
+        if self.rows is None:
+            return "jvp"
+        return "vjp" if self.columns is None else "bidirectional"
 
     def cost(self, jvp_cost: float = 1.0) -> float:
         """How many products there are, those with columns weighted."""
@@ -108,8 +116,8 @@ def _compact(pattern: Csr, colors: Array) -> Array:
 
 
 def dense_lines(counts: Array) -> tuple[int, int]:
-    """Return how many of the fullest lines to treat on their own, and what is needed then: one colour
-    for each of them, and as many as the next line has entries.
+    """Return how many of the fullest lines to treat on their own, and what is needed then: one
+    colour for each of them, and as many as the next line has entries.
     """
     falling = np.sort(counts)[::-1]
     need = np.arange(len(falling) + 1) + np.append(falling, 0)

@@ -1,7 +1,8 @@
 """Sparsity patterns as two index arrays: what every other module of this package computes with.
 
-In: a `scipy.sparse` matrix, a dense mask, or index arrays.  Out: `Csr`, the places of the non-zeros
-row by row (sorted, without repetitions), its transpose, and slices of it; nothing here looks at values.
+In: a `scipy.sparse` matrix, a dense mask, or index arrays.  Out: `Csr`, the places of the non-
+zeros row by row (sorted, without repetitions), its transpose, and slices of it; nothing here looks
+at values.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ __all__ = [
     "Array",
     "Csr",
     "canonical",
+    "index_type",
     "pattern_of",
     "ragged",
     "transpose",
     "union_with_transpose",
+    "with_diagonal",
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -94,22 +97,34 @@ def transpose(pattern: Csr) -> tuple[Csr, Array]:
 
 def union_with_transpose(pattern: Csr) -> Csr:
     """Return the smallest symmetric pattern that has all places of a square one."""
-    import scipy.sparse  # noqa: PLC0415 - on first use
-
     turned, _ = transpose(pattern)
     if np.array_equal(turned.indptr, pattern.indptr) and np.array_equal(
         turned.indices, pattern.indices
     ):
         return pattern
-    ones = np.ones(pattern.nnz, np.bool_)
-    matrix = scipy.sparse.csr_array((ones, pattern.indices, pattern.indptr), shape=pattern.shape)
-    return canonical(matrix + matrix.T)
+    return _union(pattern, pattern.indices, pattern.rows())
 
 
 def pattern_of(pattern: Csr, chosen: Array) -> Csr:
     """The pattern with only the places of the mask ``chosen``."""
     running = np.concatenate(([0], np.cumsum(chosen))).astype(pattern.indptr.dtype)
     return Csr(running[pattern.indptr], pattern.indices[chosen], pattern.shape)
+
+
+def with_diagonal(pattern: Csr) -> Csr:
+    """The square pattern with all places of the diagonal."""
+    rows = pattern.rows()
+    if np.count_nonzero(rows == pattern.indices) == pattern.shape[0]:
+        return pattern
+    return _union(pattern, np.arange(pattern.shape[0]), np.arange(pattern.shape[0]))
+
+
+def _union(pattern: Csr, rows: Array, columns: Array) -> Csr:
+    import scipy.sparse  # noqa: PLC0415 - on first use
+
+    i = np.concatenate((pattern.rows(), rows))
+    j = np.concatenate((pattern.indices, columns))
+    return canonical(scipy.sparse.coo_array((np.ones(len(i), np.bool_), (i, j)), pattern.shape))
 
 
 def ragged(indptr: Array, which: Array) -> tuple[Array, Array, Array]:

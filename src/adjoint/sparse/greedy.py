@@ -1,14 +1,14 @@
 """Greedy column colouring of any pattern, whole blocks of columns at a time.
 
 In: a pattern by columns (the rows of each column).  Out: a colour per column such that columns of
-one colour share no row (distance-2 colouring of the bipartite graph; Coleman & Moré 1983; Gebremedhin,
-Manne & Pothen 2005, "What color is your Jacobian?", section 3).
+one colour share no row (distance-2 colouring of the bipartite graph; Coleman & Moré 1983;
+Gebremedhin, Manne & Pothen 2005, "What color is your Jacobian?", section 3).
 
 Note [Speculation]
     Columns choose colours all at once; where two in one row chose the same, the later one in the
-    order keeps it and the other chooses again (the speculative iterations of Çatalyürek et al. 2012,
-    with whole arrays in the place of threads). Each row keeps the set of its colours as bits of
-    machine words, so that the colours a column may not have are the OR over its rows.
+    order keeps it and the other chooses again (the speculative iterations of Çatalyürek et al.
+    2012, with whole arrays in the place of threads). Each row keeps the set of its colours as bits
+    of machine words, so that the colours a column may not have are the OR over its rows.
 
 Note [Recolouring]
     Columns of one colour share no row, so a whole class can be coloured anew, first fit, in one
@@ -69,7 +69,7 @@ def bit(colors: Array) -> Array:
 
 
 def lowest_free(sets: Array) -> Array:
-    """The smallest colour that is not in each of ``sets``; 64 times their width if there is none."""
+    """The smallest colour outside each of ``sets``; 64 times their width if there is none."""
     free = ~sets
     if free.shape[1] == 1:
         word, chosen = 0, free[:, 0]
@@ -137,9 +137,8 @@ def _in_order(columns: Csr) -> Array:
 
 def complete(columns: Csr, colors: Array, lower: int) -> Array:
     """Return the colouring with a colour for the columns that are not yet coloured (-1)."""
-    n, m = columns.shape
     counts = columns.counts()
-    sets = ColorSets(m, max(lower, int(colors.max(initial=-1)) + 1))
+    sets = ColorSets(columns.shape[1], max(lower, int(colors.max(initial=-1)) + 1))
     done = np.flatnonzero(colors >= 0)
     if len(done):
         positions, _, times = ragged(columns.indptr, done)

@@ -1,11 +1,11 @@
 """From compressed products back to the non-zeros: index maps, worked out once.
 
-In: a pattern and a colouring.  Out: for each non-zero the place in the compressed matrix where it stands
-alone (direct recovery), or the order of substitutions that isolates it; and the proof that it does: a
-colouring that is not one is refused.
+In: a pattern and a colouring.  Out: for each non-zero the place in the compressed matrix where it
+stands alone (direct recovery), or the order of substitutions that isolates it; and the proof that
+it does: a colouring that is not one is refused.
 
-Compressed products are stacked row by row: ``B[c] = J @ seed[c]`` for columns, ``C[c] = seed[c] @ J``
-for rows (Coleman & Moré 1983, 1984; Coleman & Verma 1998; Gebremedhin, Manne & Pothen 2005).
+Compressed products are stacked row by row: ``B[c] = J @ seed[c]`` for columns, ``C[c] = seed[c] @
+J`` for rows (Coleman & Moré 1983, 1984; Coleman & Verma 1998; Gebremedhin, Manne & Pothen 2005).
 """
 
 from __future__ import annotations
@@ -175,9 +175,9 @@ def _summed(to: Array, values: Array, size: int) -> Array:
 
 
 def plan_substitution(pattern: Csr, colors: Array, order: Array) -> Substitution:
-    """Plan the recovery from a triangular colouring: in each row, the columns that do not come later
-    in ``order`` (the position of each column) have different colours (Powell & Toint 1979; Coleman &
-    Moré 1984).
+    """Plan the recovery from a triangular colouring: in each row, the columns that do not come
+    later in ``order`` (the position of each column) have different colours (Powell & Toint 1979;
+    Coleman & Moré 1984).
 
     Raises: ValueError if the colouring is not one.
     """
@@ -197,7 +197,7 @@ def plan_substitution(pattern: Csr, colors: Array, order: Array) -> Substitution
 
     # the product of row i with colour c holds a[i, j], j earlier, and every a[i, k], k later: find
     # the a[i, j] that each a[i, k] = a[k, i] disturbs
-    key = rows * used + colors[columns]
+    key = rows * (used + 1) + colors[columns] + 1  # 0: takes part in no product
     low_key, low_number = key[lower], number[lower]
     by_key = np.argsort(low_key, kind="stable")
     low_key = low_key[by_key]

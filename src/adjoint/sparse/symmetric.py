@@ -1,24 +1,25 @@
 """Colours the variables of a Hessian, so that symmetry halves the work.
 
-In: a structurally symmetric pattern.  Out: a colour per variable such that every entry can be read off
-the products ``H @ seed``: directly (star colouring: every path on four vertices has three colours;
-Coleman & Moré 1984; Gebremedhin, Tarafdar, Manne & Pothen 2007), or with substitution, which needs
-fewer products (an acyclic colouring by a triangular one: Powell & Toint 1979; Coleman & Moré 1984).
+In: a structurally symmetric pattern.  Out: a colour per variable such that every entry can be read
+off the products ``H @ seed``: directly (star colouring: every path on four vertices has three
+colours; Coleman & Moré 1984; Gebremedhin, Tarafdar, Manne & Pothen 2007), or with substitution,
+which needs fewer products (an acyclic colouring by a triangular one: Powell & Toint 1979; Coleman
+& Moré 1984).
 
 Note [Hubs]
     A vertex with a colour of its own is alone with it in every row, and so is every edge at it. The
     fullest vertices (the dense rows of an arrow) get colours of their own and are taken out.
 
 Note [Star colouring by classes]
-    The rest starts from a distance-2 colouring, which is a star colouring already. Members of one of its
-    classes are three or more edges apart, so a whole class can be coloured anew in one step: two members can
-    get in each other's way only as the ends of a path v - w - x - v', when v takes the colour of x and v'
-    that of w. Then one of them waits.
+    The rest starts from a distance-2 colouring, which is a star colouring already. Members of one
+    of its classes are three or more edges apart, so a whole class can be coloured anew in one
+    step: two members can get in each other's way only as the ends of a path v - w - x - v', when v
+    takes the colour of x and v' that of w. Then one of them waits.
 
 Note [Sets]
-    Three sets of colours per vertex u suffice. ``near``: the colours of its neighbours. ``twice``: those
-    that two neighbours have. ``closed``: the colours of neighbours x that have another neighbour of u's
-    own colour, so that no further neighbour of u may take them.
+    Three sets of colours per vertex u suffice. ``near``: the colours of its neighbours. ``twice``:
+    those that two neighbours have. ``closed``: the colours of neighbours x that have another
+    neighbour of u's own colour, so that no further neighbour of u may take them.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ import numpy as np
 
 from adjoint.sparse.closed_form import structure_of
 from adjoint.sparse.coloring import color_columns, count, dense_lines, fullest
-from adjoint.sparse.csr import Array, Csr, pattern_of, ragged, transpose
-from adjoint.sparse.greedy import ColorSets, bit, lowest_free, scrambled
+from adjoint.sparse.csr import Array, Csr, pattern_of, ragged, with_diagonal
+from adjoint.sparse.greedy import ColorSets, bit, lowest_free
 
 __all__ = ["color_star", "color_triangular"]
 
 _SEARCH_WORTH = 1 << 26  # how many paths of two edges the search for a star colouring may look at
-_PEELINGS = 200
+_PEELINGS = 60
 
 
 def color_star(pattern: Csr) -> Array:
@@ -41,10 +42,15 @@ def color_star(pattern: Csr) -> Array:
     degrees = pattern.counts()
     hubs_wanted, _ = dense_lines(degrees)
     hubs = fullest(degrees, hubs_wanted)
-    rest = pattern if not hubs_wanted else pattern_of(pattern, ~(hubs[pattern.rows()] | hubs[pattern.indices]))
+    rest = pattern
+    if hubs_wanted:
+        rest = pattern_of(pattern, ~(hubs[pattern.rows()] | hubs[pattern.indices]))
     colors = color_columns(rest, rest)
     if _worth_a_search(rest, colors):
-        found = _star_by_classes(rest, colors)
+        # without the diagonal, neighbours may have one colour: that is no start for the search
+        whole = with_diagonal(rest)
+        start = colors if whole is rest else color_columns(whole, whole)
+        found = _star_by_classes(whole, start)
         if count(found) < count(colors):
             colors = found
     lonely = (colors < 0) & (degrees > 0) & ~hubs
@@ -101,7 +107,7 @@ class _Star:
 
     def color(self, members: Array) -> Array:
         """Give colours to members of a class; return those that have to wait."""
-        positions, begin, counts = ragged(self.graph.indptr, members)
+        positions, _, counts = ragged(self.graph.indptr, members)
         v = np.repeat(np.arange(len(members)), counts)
         w = self.graph.indices[positions]
         colored = self.colors[w] >= 0
@@ -200,17 +206,14 @@ def color_triangular(pattern: Csr) -> tuple[Array, Array]:
     """
     best: tuple[Array, Array] | None = None
     n = pattern.shape[0]
-    natural = np.arange(n)
-    orders = [natural]
-    degrees = pattern.counts()
-    least = int(degrees.max(initial=0))
-    if least > 2:
-        orders.append(_peeled(pattern))
-    for order in sorted(orders, key=lambda order: _width(pattern, order)):
-        width = _width(pattern, order)
+    orders = [np.arange(n)]
+    if _width(pattern, orders[0]) > -(-(pattern.nnz + n) // (2 * max(n, 1))):
+        orders.append(_peeled(pattern))  # the order as it is has fuller rows than the average
+    for width, order in sorted(((_width(pattern, o), o) for o in orders), key=lambda pair: pair[0]):
         if best is not None and count(best[0]) <= width:
             break
-        colors = _color_lower(pattern, order)
+        lower = order[pattern.indices] <= order[pattern.rows()]
+        colors = color_columns(pattern_of(pattern, lower))
         if best is None or count(colors) < count(best[0]):
             best = colors, order
     assert best is not None
@@ -223,13 +226,6 @@ def _width(pattern: Csr, order: Array) -> int:
     return int(np.bincount(pattern.rows()[lower], minlength=1).max(initial=0))
 
 
-def _color_lower(pattern: Csr, order: Array) -> Array:
-    rows = pattern.rows()
-    lower = order[pattern.indices] <= order[rows]
-    part = pattern_of(pattern, lower)
-    return color_columns(part)
-
-
 def _peeled(pattern: Csr) -> Array:
     """Positions by smallest-last order: who has fewest neighbours left is taken off and comes last
     (Matula & Beck 1983); all of them at once, and more freely once that takes too long.
@@ -237,17 +233,16 @@ def _peeled(pattern: Csr) -> Array:
     n = pattern.shape[0]
     left = pattern.counts().astype(np.int64)
     position = np.full(n, -1, np.int64)
-    alive = np.ones(n, np.bool_)
-    last, bound = n, 0
-    turn = 0
-    while last > 0:
+    alive = np.arange(n)
+    bound = turn = 0
+    while len(alive):
         bound = max(bound, int(left[alive].min()))
-        if turn > _PEELINGS:
+        if turn >= _PEELINGS:
             bound = max(bound, int(1.5 * left[alive].mean()))
-        off = np.flatnonzero(alive & (left <= bound))
-        position[off] = np.arange(last - len(off), last)
-        last -= len(off)
-        alive[off] = False
+        leaves = left[alive] <= bound
+        off = alive[leaves]
+        position[off] = np.arange(len(alive) - len(off), len(alive))
+        alive = alive[~leaves]
         positions, _, _ = ragged(pattern.indptr, off)
         left -= np.bincount(pattern.indices[positions], minlength=n)
         turn += 1

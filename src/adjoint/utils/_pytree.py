@@ -406,7 +406,7 @@ def tree_map_only(
     tree: PyTree,
     is_leaf: IsLeaf = None,
 ) -> PyTree:
-    """Return ``tree`` with ``func`` applied to the leaves of some classes (or that a function picks).
+    """Return ``tree`` with ``func`` applied to leaves of some classes (or that a function picks)
 
     Example:
         >>> tree_map_only(int, lambda n: n + 1, [1, "a", (2,)])

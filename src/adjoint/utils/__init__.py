@@ -1,0 +1,5 @@
+"""Utilities: data loading, hooks, trees of containers."""
+
+from adjoint.utils import data, hooks
+
+__all__ = ["data", "hooks"]
