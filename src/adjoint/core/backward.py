@@ -14,6 +14,7 @@ import numpy as np
 from adjoint.array import numpy_
 from adjoint.array.descriptor import REAL_NUMBERS, SCALAR
 from adjoint.core import engine, errors
+from adjoint.core.duals import open_levels
 from adjoint.core.fitting import fit
 from adjoint.core.hooks import HookTable, RemovableHandle, add_hook
 from adjoint.core.node import OutEdge

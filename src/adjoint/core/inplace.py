@@ -19,6 +19,8 @@ import numpy as np
 from adjoint.array import dtypes, numpy_
 from adjoint.array.descriptor import SCALAR
 from adjoint.core import mode as modes
+from adjoint.core.dual_writes import operands_before, push_write
+from adjoint.core.duals import open_levels
 from adjoint.core.errors import scalar_name
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node
@@ -134,10 +136,13 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
     if recording or t._side is not None:
         check_writable(t, recording)
     everything = (t, *operands)
-    if op.overwrite is None:
+    first_cast = op.name != "sub"  # in PyTorch's order
+    if op.overwrite is None and first_cast:
         _check_cast(op, t, everything)
     if op.check is not None:
         op.check(everything)
+    if op.overwrite is None and not first_cast:
+        _check_cast(op, t, everything)
     if t._desc.storage == SCALAR and isinstance(t._array, np.generic):
         memory = None  # nobody shares it: another scalar takes its place
     else:
@@ -149,6 +154,7 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
                 if isinstance(o, TensorBase) and o is not t:
                     check_partial_overlap(memory, o._array)
     old = t
+    before = operands_before(t, operands) if open_levels else None
     if op.overwrite is not None and isinstance(memory, np.ndarray):
         if recording:
             old = _old(op, t, everything)
@@ -160,7 +166,9 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
             old = _old(op, t, everything)
         write(t, memory, raw)
     counter = bump(t)
+    node = None
     if recording:
+        old = old if before is None else before[0]
         node = record(op, (old, *operands), params, t._array, t._desc, mode)
         if node is None:
             if t._edge is not None and not op.differentiable:
@@ -172,6 +180,8 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
             rebase(t, node)
     if counter.views:
         refresh_views(t)
+    if before is not None:
+        push_write(op, t, before, params, node)
     return t
 
 

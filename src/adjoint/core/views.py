@@ -33,7 +33,7 @@ from adjoint.core.node import Node, ViewSink, next_seq, node_of
 from adjoint.core.plan import tensor_world
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
-__all__ = ["import_retain", "link_view", "rebase", "refresh_views", "replay", "slow_descriptor"]
+__all__ = ["import_retain", "link_view", "living_views", "rebase", "refresh_views", "replay", "slow_descriptor"]
 
 _new = object.__new__
 NORMAL, NO_GRAD, MULTI_OUTPUT, IN_FUNCTION, IN_INFERENCE = range(5)
@@ -71,7 +71,7 @@ def adopt_views(base: Any) -> None:
     """Views of a base that began (or ceased) to require grad itself follow."""
     if base._counter is None or not base._counter.views:
         return
-    for view in _living(base):
+    for view in living_views(base):
         if base._edge is None:
             if type(view._edge) is ViewSink:
                 view._edge = None
@@ -79,7 +79,8 @@ def adopt_views(base: Any) -> None:
             view._edge = ViewSink(view)
 
 
-def _living(base: Any) -> list[Any]:
+def living_views(base: Any) -> list[Any]:
+    """The views of a base that are alive."""
     found = [reference() for reference in base._counter.views]
     return [v for v in found if v is not None and v._side is not None and v._side.base is base]
 
@@ -287,7 +288,7 @@ def refresh_views(t: Any) -> None:
     base = t if side is None or side.base is None else side.base
     if base._edge is None or base._counter is None or not base._counter.views:
         return
-    for view in _living(base):
+    for view in living_views(base):
         if type(view._edge) is InvalidEdge:
             continue
         if view._side.made != NORMAL:

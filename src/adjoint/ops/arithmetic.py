@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from adjoint.core.tensor_base import TensorBase
+from adjoint.array.dtypes import BOOL, COMPLEX
 from adjoint.ops import pointwise
+from adjoint.ops.checks import not_for
 from adjoint.ops.families import elementwise
 
 Array = Any
@@ -95,6 +97,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode is None:
         return _supported(pointwise.div(input, other), "div", other)
     check_rounding(rounding_mode)
+    not_for(f"div_{rounding_mode}_cpu", BOOL, COMPLEX)((input, other))
     return _div_rounded(input, other, rounding=rounding_mode)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array.dtypes import BOOL, COMPLEX, FLOATING
+from adjoint.core.errors import scalar_name
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.checks import integers_only, no_inverted_floats, not_for, ordered_only
 from adjoint.ops.families import elementwise, predicate
@@ -150,15 +151,11 @@ def isclose(
     Raises: RuntimeError if the dtypes differ.
     """
     if input.dtype is not other.dtype:
-        raise RuntimeError(f"{_described(input.dtype)} did not match {_described(other.dtype)}")
+        raise RuntimeError(f"{scalar_name(input.dtype)} did not match {scalar_name(other.dtype)}")
     if input.dtype.category < FLOATING:
         # exact numbers are compared in double precision
         input, other = input.double(), other.double()
     return _isclose(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
-
-
-def _described(dtype: Any) -> str:
-    return str(dtype)
 
 
 @elementwise()

@@ -289,7 +289,7 @@ def eye(
     requires_grad: bool = False,
     pin_memory: bool = False,
 ) -> Tensor:
-    """Return a matrix (n, m) with ones on the diagonal and zeros elsewhere; square without ``m``."""
+    """Return a matrix (n, m), by default square, with ones on the diagonal and zeros elsewhere."""
     sizes = [_size("eye", "n", 1, n)]
     sizes.append(sizes[0] if m is None else _size("eye", "m", 2, m))
     check_options("eye", device, layout, pin_memory)
@@ -347,7 +347,7 @@ def empty_strided(
 
 
 def empty_permuted(size: Any, physical_layout: Any, **options: Any) -> Tensor:
-    """Return a tensor whose values mean nothing, dense in memory with its dims in the given order."""
+    """Return a tensor whose values mean nothing, its dims in the given order in memory."""
     shape, order = tuple(size), tuple(physical_layout)
     if sorted(order) != list(range(len(shape))):
         raise RuntimeError(

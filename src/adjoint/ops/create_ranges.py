@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
+from adjoint.array.random import MANTISSA
 from adjoint.array.random_rounding import fused_64
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.create_options import (
@@ -141,7 +142,9 @@ def _real_steps(start: float, step: float, count: int, kind: dtypes.dtype) -> Ar
     made = _cast(fused_64(index, step, start), kind)
     width = 32 // kind.itemsize
     whole = count // (2 * width) * (2 * width)
-    if whole and not (start == int(start) and step == int(step)):
+    integers = start == int(start) and step == int(step)
+    largest = max(abs(start), abs(start + count * step))
+    if whole and not (integers and largest < 1 << MANTISSA[kind.name]):
         first = made[:whole:width].astype(np.float64)
         within = np.tile(index[:width], whole // width)
         made[:whole] = _cast(fused_64(within, step, np.repeat(first, width)), kind)

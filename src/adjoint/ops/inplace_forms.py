@@ -13,9 +13,8 @@ from adjoint.array import dtypes
 from adjoint.core import mode as modes
 from adjoint.core.inplace import apply_inplace, bump, check_writable
 from adjoint.core.mode import get_mode
-from adjoint.core.node import Node
+from adjoint.core.node import Node, ViewSink
 from adjoint.core.tensor_base import TensorBase
-from adjoint.core.views import ViewSink
 from adjoint.ops import arithmetic, arrange, compare, inplace, pointwise, special, view
 
 Tensor = Any

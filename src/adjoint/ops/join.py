@@ -4,6 +4,7 @@ tuple of views.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from adjoint.core.tensor_base import TensorBase
@@ -235,7 +236,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
             edges.append(edges[-1] + small + (k < more))
         return tuple(
             _slice(input, axis=axis, index=slice(start, stop, 1))
-            for start, stop in zip(edges, edges[1:])
+            for start, stop in itertools.pairwise(edges)
         )
     edges = [slice(i).indices(total)[1] for i in indices_or_sections]
     return tuple(

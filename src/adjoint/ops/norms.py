@@ -236,6 +236,8 @@ def std_mean(
 
 def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Return the sum of the elements that are not nan."""
+    if input.is_complex():
+        raise RuntimeError("nansum on CPU does not support complex inputs")
     return sum(input.masked_fill(input != input, 0), dim, keepdim)
 
 

@@ -513,8 +513,9 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
         return _pow(input, exponent)
     if not isinstance(exponent, TensorBase):
         desc = input._desc
-        if desc.dtype.category == BOOL and not isinstance(exponent, bool):
-            return _pow(input, exponent)
+        if desc.dtype.category == BOOL:
+            # a bool to the power of one is one of the two; anything else is computed in int64
+            return _pow_number(input, exponent=1) if exponent is True else _pow(input, exponent)
         if isinstance(exponent, int) and exponent < 0 and desc.dtype.category < 2:
             raise RuntimeError(
                 "Integers to negative integer powers are not allowed. (Convert the base with "

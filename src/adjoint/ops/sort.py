@@ -148,6 +148,7 @@ def _sort(xp: Any, input: Array, *, axis: int, descending: bool) -> tuple[Array,
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
     """Return (values, indices) sorted along ``dim``; equal elements keep their order."""
     axis = _axis(input, dim)
+    _no_complex_sort((input,))
     if not input.ndim:
         return RESULT["sort"](*_whole(input))
     return RESULT["sort"](*_sort(input, axis=axis, descending=descending))

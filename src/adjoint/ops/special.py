@@ -26,7 +26,7 @@ Number = int | float
 @elementwise(lambda xp, g: g, node="RemainderBackward0")
 def _remainder_number(xp: Any, input: Array, *, divisor: Number) -> Array:
     """Return the remainder of a division by a number, with the sign of the divisor."""
-    return xp.remainder(input, divisor)
+    return xp.remainder(input, xp.scalar_like(divisor, input))
 
 
 @elementwise(
@@ -43,7 +43,7 @@ def _remainder(xp: Any, input: Array, other: Array) -> Array:
 @elementwise(lambda xp, g: g, node="FmodBackward0")
 def _fmod_number(xp: Any, input: Array, *, divisor: Number) -> Array:
     """Return the remainder of a division by a number, with the sign of the dividend."""
-    return xp.fmod(input, divisor)
+    return xp.fmod(input, xp.scalar_like(divisor, input))
 
 
 @elementwise(

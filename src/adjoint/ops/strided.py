@@ -22,9 +22,10 @@ Shape = tuple[int, ...]
 
 
 @movement(
-    lambda xp, g, input_shape, axis, size, step: xp.sliding_add(g, input_shape, axis, size, step)
+    lambda xp, g, input_shape, axis, size, step: xp.sliding_add(g, input_shape, axis, size, step),
+    node="UnfoldBackward0",
 )
-def _unfold(xp: Any, input: Array, *, axis: int, size: int, step: int) -> Array:
+def _windows(xp: Any, input: Array, *, axis: int, size: int, step: int) -> Array:
     """Return windows of ``size`` along an axis, ``step`` apart, as a new last axis."""
     return xp.sliding(input, axis, size, step)
 
@@ -33,7 +34,7 @@ def _unfold(xp: Any, input: Array, *, axis: int, size: int, step: int) -> Array:
     lambda xp, g, axis, size, step: xp.sliding(g, axis, size, step),
     node="UnfoldBackwardBackward0",
 )
-def _fold(xp: Any, input: Array, *, shape: Shape, axis: int, size: int, step: int) -> Array:
+def _add_windows(xp: Any, input: Array, *, shape: Shape, axis: int, size: int, step: int) -> Array:
     """Return zeros of ``shape`` to which windows along an axis are added."""
     return xp.sliding_add(input, shape, axis, size, step)
 
@@ -51,7 +52,7 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
         )
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
-    return _unfold(input, axis=axis, size=size, step=step)
+    return _windows(input, axis=axis, size=size, step=step)
 
 
 # ---- any strides ---------------------------------------------------------------------------------

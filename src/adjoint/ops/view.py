@@ -288,8 +288,8 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     if len(given) != input.ndim:
         raise RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the "
-            f"length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to "
-            f"len(dims) = {len(given)}"
+            f"length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not "
+            f"equal to len(dims) = {len(given)}"
         )
     axes = tuple(canonical_dim(d, input.ndim) for d in given)
     if len(set(axes)) != len(axes):
@@ -354,15 +354,15 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
         if n == -1:
             if i < lead:
                 raise RuntimeError(
-                    f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing "
-                    f"dimension {i}"
+                    f"The expanded size of the tensor ({n}) isn't allowed in a leading, "
+                    f"non-existing dimension {i}"
                 )
             shape[i] = given[i - lead]
         elif i >= lead and given[i - lead] not in (1, n):
             raise RuntimeError(
                 f"The expanded size of the tensor ({n}) must match the existing size "
-                f"({given[i - lead]}) at non-singleton dimension {i}. Target sizes: {list(wanted)}. "
-                f"Tensor sizes: {list(given)}"
+                f"({given[i - lead]}) at non-singleton dimension {i}.  Target sizes: "
+                f"{list(wanted)}.  Tensor sizes: {list(given)}"
             )
     return _expand(input, shape=tuple(shape))
 
@@ -382,8 +382,8 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     size = input.shape[axis]
     if not -size <= index < size:
         raise IndexError(
-            f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension "
-            f"{axis}"
+            f"select(): index {index} out of range for tensor of size {list(input.shape)} at "
+            f"dimension {axis}"
         )
     return _select(input, axis=axis, index=index + size if index < 0 else int(index))
 

@@ -233,12 +233,12 @@ def diagonal_embed(g: Array, shape: Shape, offset: int, axis1: int, axis2: int) 
 
 def sliding(x: Array, axis: int, size: int, step: int) -> Array:
     """Windows along an axis as a new last axis."""
-    return strided._unfold(x, axis=axis, size=size, step=step)
+    return strided._windows(x, axis=axis, size=size, step=step)
 
 
 def sliding_add(g: Array, shape: Shape, axis: int, size: int, step: int) -> Array:
     """Zeros of ``shape`` to which windows are added."""
-    return strided._fold(g, shape=shape, axis=axis, size=size, step=step)
+    return strided._add_windows(g, shape=shape, axis=axis, size=size, step=step)
 
 
 def take(x: Array, index_: Any) -> Array:

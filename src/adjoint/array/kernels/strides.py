@@ -37,7 +37,7 @@ def sliding_add(g: Array, shape: Shape, axis: int, size: int, step: int) -> Arra
 
 
 def as_strided(x: Array, shape: Shape, strides: Shape, offset: int) -> Array:
-    """The memory of ``x`` in other sizes and strides, ``offset`` elements from its first: a view."""
+    """The memory of ``x`` in other sizes and strides, ``offset`` elements on: a view."""
     item = x.itemsize
     root = x
     while isinstance(root.base, np.ndarray):
