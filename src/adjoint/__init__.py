@@ -12,6 +12,7 @@ import warnings as _warnings
 
 from adjoint import autograd
 from adjoint._version import __version__
+from adjoint.array import tuning as _tuning
 from adjoint.array.device import Size, device
 from adjoint.array.dtypes import (
     bfloat16,
@@ -247,6 +248,7 @@ from adjoint.ops.create import tensor
 # silenced: the user's NumPy keeps its settings.
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"adjoint\.")
 _set_tensor_world(_vocabulary)
+_tuning.apply()
 
 float = float32
 double = float64

@@ -21,6 +21,7 @@ import numpy as np
 
 from adjoint.array.dtypes import bool_, get_default_dtype, int64
 from adjoint.core import tensor_base
+from adjoint.core.duals import levels_of, tangent_of
 
 __all__ = [
     "PrintOptions",
@@ -304,6 +305,9 @@ def _suffixes(t: Any, options: PrintOptions) -> list[str]:
         found.append(f"grad_fn=<{node.name().rpartition('::')[2]}>")
     elif t.requires_grad:
         found.append("requires_grad=True")
+    levels = levels_of((t,))
+    if levels:
+        found.append(f"tangent={tangent_of(t, levels[-1])}")
     return found
 
 

@@ -13,6 +13,7 @@ from adjoint.array import dtypes
 from adjoint.array.device import as_device, device
 from adjoint.core import mode as modes
 from adjoint.core.tensor_base import TensorBase, register_tensor_class
+from adjoint.core.duals import copy_tangents
 from adjoint.core.views import slow_descriptor
 from adjoint.ops import (
     arithmetic,
@@ -75,6 +76,7 @@ class Tensor(TensorInplace):
         made._edge = self._edge
         made._counter = self._version_counter()
         made._side = None
+        copy_tangents(self, made)
         return made
 
     # ---- arithmetic --------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tests.torch_parity.harness import graph, name, raises, variants, warned
+from tests.torch_parity.programs_views import strides
 
 
 def cube(torch: Any) -> Any:
@@ -126,7 +127,7 @@ def p_read(torch: Any, index: Any) -> list[Any]:
     if not results:
         return [error]
     y = results[0]
-    observed = [y, name(y.grad_fn), graph(y.grad_fn), y._is_view(), y.stride(), y.is_contiguous()]
+    observed = [y, name(y.grad_fn), graph(y.grad_fn), y._is_view(), strides(y), y.is_contiguous()]
     weights = torch.arange(1.0, 1.0 + y.numel()).reshape(y.shape)
     (y * weights).sum().backward()
     return [*observed, leaf.grad]

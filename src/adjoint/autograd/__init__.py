@@ -1,6 +1,6 @@
 """PyTorch's autograd API: `backward`, `grad`, `Function`, modes, graph tools."""
 
-from adjoint.autograd import anomaly_mode, function, functional, grad_mode, graph
+from adjoint.autograd import anomaly_mode, forward_ad, function, functional, grad_mode, graph
 from adjoint.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from adjoint.autograd.function import Function
 from adjoint.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
@@ -13,6 +13,7 @@ __all__ = [
     "anomaly_mode",
     "backward",
     "detect_anomaly",
+    "forward_ad",
     "enable_grad",
     "function",
     "functional",

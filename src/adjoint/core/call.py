@@ -18,7 +18,7 @@ from adjoint.core.mode import get_mode
 from adjoint.core.node import next_seq
 from adjoint.core.op import Op
 from adjoint.core.plan import _PICKERS, versions_of
-from adjoint.core.record import apply
+from adjoint.core.record import apply, wrap_several
 from adjoint.core.tensor_base import TensorBase, needs_tensor_class
 from adjoint.core.views import link_view
 
@@ -43,9 +43,9 @@ def make_call(op: Op) -> Callable[..., Any]:
         call = _unary(op)
     elif elementwise and len(op.operands) == 2:
         call = _predicate(op) if op.predicate else _binary(op)
-    elif op.joint or op.outputs > 1 or op.variadic or op.promoted and not elementwise_with_parameters(op):
+    elif op.predicate or (op.family == "elementwise" and len(op.operands) > 2):
         call = _general(op)
-    elif len(op.operands) == 1:
+    elif len(op.operands) == 1 and op.outputs == 1 and not (op.joint or op.variadic):
         call = _straight_one(op)
     else:
         call = _straight_several(op)
@@ -103,48 +103,66 @@ def _straight_one(op: Op) -> Callable[..., Any]:
 
 
 def _straight_several(op: Op) -> Callable[..., Any]:
-    """Operands of one type, none of them promoted: products and the like."""
+    """Operands that need no promotion, results that are one or several: products, joins, splits."""
     forward, level, node_class = op.forward, op.level, op.node_class
-    rules = op.rules
+    variadic, joint, view, rules = op.variadic, op.joint, op.view, op.rules
     count = len(op.operands)
+    promoted = frozenset(op.promoted)
     plans: dict[tuple[bool, ...], Any] = {}
 
     def call(*operands: Any, **params: Any) -> Any:
         try:
-            kind = operands[0]._desc.type
-            if kind.fast < level or len(operands) != count or (mode := get_mode()) > 1:
+            first: Any = None
+            if (mode := get_mode()) > 1 or (len(operands) != count and not variadic):
                 return apply(op, operands, params)
-            for o in operands:
+            raws: list[Any] = []
+            for i, o in enumerate(operands):
+                if o is None:
+                    raws.append(None)
+                    continue
                 desc = o._desc
-                if desc.type is not kind or not desc.fast:
+                if first is None:
+                    first = desc.type
+                    if desc.fast < level:
+                        return apply(op, operands, params)
+                elif not desc.fast or (desc.type is not first and (variadic or i in promoted)):
                     return apply(op, operands, params)
-            raw = forward(numpy_, *[o._array for o in operands], **params)
-        except (AttributeError, RuntimeWarning, FloatingPointError):
+                raws.append(o._memory() if view else o._array)
+            raw = forward(numpy_, *raws, **params)
+            several = type(raw) is tuple
+            made_desc: Any = tuple([describe(r) for r in raw]) if several else describe(raw)
+            node = None
+            if mode and op.differentiable:
+                edges = tuple([None if o is None else o._edge for o in operands])
+                needs = tuple(
+                    [e is not None for e in edges]
+                    if joint
+                    else [e is not None and r is not None for e, r in zip(edges, rules)]
+                )
+                if True in needs:
+                    if not several and made_desc.type is not first:
+                        return apply(op, operands, params)
+                    plan = plans.get(needs)
+                    if plan is None:
+                        plan = plans[needs] = op.plan(needs, exact=True, fitting=False)
+                    node = node_class()
+                    node.edges = edges
+                    node.saved = saved = plan.gather(operands, raw, params)
+                    node.versions = versions_of(saved)
+                    node.plan = plan
+                    node.seq = next_seq()
+                    node.desc = made_desc
+                    node.hooks = None
+                    node.counter = None
+        except (AttributeError, ValueError, RuntimeWarning, FloatingPointError):
             return apply(op, operands, params)
+        if several:
+            return wrap_several(op, operands, params, raw, made_desc, node, mode)
         made = _new(_Tensor)
         made._array = raw
-        made._desc = desc = describe(raw)
+        made._desc = made_desc
         made._counter = None
         made._side = None
-        made._edge = None
-        if not mode or desc.dtype.category < 2:
-            return made
-        edges = tuple([o._edge for o in operands])
-        needs = tuple([e is not None and r is not None for e, r in zip(edges, rules)])
-        if True not in needs:
-            return made
-        plan = plans.get(needs)
-        if plan is None:
-            plan = plans[needs] = op.plan(needs, exact=True, fitting=False)
-        node = node_class()
-        node.edges = edges
-        node.saved = saved = plan.gather(operands, raw, params)
-        node.versions = versions_of(saved)
-        node.plan = plan
-        node.seq = next_seq()
-        node.desc = desc
-        node.hooks = None
-        node.counter = None
         made._edge = node
         return made
 
@@ -252,9 +270,7 @@ def _binary(op: Op) -> Callable[..., Any]:
                         return apply(op, (input, other), {})
                     raw = kernel(input._array, other._array)
                     desc = describe(raw)
-                    plan = (
-                        broadcast.get((edge is not None, edge2 is not None)) if mode else None
-                    )
+                    plan = broadcast.get((edge is not None, edge2 is not None)) if mode else None
                 else:
                     return apply(op, (input, other), {})
                 if plan is not None:

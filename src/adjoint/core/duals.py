@@ -32,6 +32,7 @@ __all__ = [
     "ceiling",
     "close_level",
     "copy_tangents",
+    "drop_tangent",
     "levels_of",
     "open_level",
     "open_levels",
@@ -112,7 +113,8 @@ def drop_tangent(tensor: Any, number: int) -> None:
     side.tangents.pop(number, None)
     if not side.tangents:
         side.tangents = None
-        tensor._desc = _usual(tensor._desc)
+        if tensor.__torch_function__ is None:
+            tensor._desc = _usual(tensor._desc)
 
 
 def copy_tangents(source: Any, target: Any) -> None:

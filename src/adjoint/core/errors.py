@@ -79,9 +79,10 @@ def modified(
     """
     where = "" if counter.site is None else f" It was last written in place at {counter.site}."
     made = f", which is {origin}," if origin else ""
+    kind = "CPUBoolType" if desc.dtype.name == "bool" else type_name(desc.dtype)
     return RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace "
-        f"operation: [{type_name(desc.dtype)} {list(desc.shape)}]{made} is at version "
+        f"operation: [{kind} {list(desc.shape)}]{made} is at version "
         f"{counter.value}; expected version {expected} instead. Hint: enable anomaly detection to "
         "find the operation that failed to compute its gradient, with "
         f"torch.autograd.set_detect_anomaly(True).\n{node.name()} needs '{name}' as it was when "
@@ -92,7 +93,9 @@ def modified(
 
 def short_name(node: Any) -> str:
     """The name of an operation in a sentence: ``Mul`` for ``MulBackward0``."""
-    name: str = node.name().rpartition("::")[2]
+    name: str = node.name()
+    if "::" in name:
+        return name
     return name.rstrip("0123456789").removesuffix("Backward") or name
 
 

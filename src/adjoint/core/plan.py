@@ -223,7 +223,7 @@ class Plan:
     def pull_tensors(self, node: Node, g: Any) -> Any:
         """The operands' cotangents as Tensors, recorded."""
         values = self.tensors(node)
-        if self.exact and not self.op.joint:
+        if self.exact and not self.op.joint and self.op.outputs == 1:
             xp = _world[0]
             if self.bare >= 0:
                 return self.rules[0](xp, g, *values)

@@ -50,7 +50,10 @@ def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
         op.check(operands)
     raw_out, _ = compute(op, operands, params)
     if type(raw_out) is tuple:
-        return _wrap_several(op, operands, params, raw_out)
+        descs = tuple(describe(r) for r in raw_out)
+        mode = get_mode()
+        node = record(op, operands, params, raw_out, descs, mode) if mode & modes.GRAD else None
+        return wrap_several(op, operands, params, raw_out, descs, node, mode)
     desc = describe(raw_out)
     made = make_tensor(raw_out, None, desc)
     mode = get_mode()
@@ -139,7 +142,8 @@ def _broadcast_mismatch(op: Op, raws: list[Any]) -> str | None:
     """PyTorch's sentence for operands of an elementwise operator that do not broadcast."""
     if not op.promoted:
         return None
-    shapes = [np.shape(raws[i]) for i in op.promoted if i < len(raws)]
+    places = range(len(raws)) if op.family == "elementwise" else op.promoted
+    shapes = [np.shape(raws[i]) for i in places if i < len(raws)]
     joined: tuple[int, ...] = ()
     for k, shape in enumerate(shapes):
         ndim = max(len(joined), len(shape))
@@ -297,10 +301,16 @@ def _refuse_inference(op: Op, needs: tuple[bool, ...], operands: tuple[Any, ...]
 # ---- views and several outputs -------------------------------------------------------------------
 
 
-def _wrap_several(op: Op, operands: Any, params: dict[str, Any], raw_out: tuple[Any, ...]) -> Any:
-    descs: tuple[Descriptor, ...] = tuple(describe(r) for r in raw_out)
-    mode = get_mode()
-    node = record(op, operands, params, raw_out, descs, mode) if mode & modes.GRAD else None
+def wrap_several(
+    op: Op,
+    operands: Any,
+    params: dict[str, Any],
+    raw_out: tuple[Any, ...],
+    descs: tuple[Descriptor, ...],
+    node: Node | None,
+    mode: int,
+) -> Any:
+    """The results of an operator with several: a tuple of tensors, each with its edge."""
     results = []
     for nr, (raw, desc) in enumerate(zip(raw_out, descs)):
         made = make_tensor(raw, None, desc)

@@ -176,7 +176,7 @@ class AsStridedPlan(CopySlicesPlan):
         steps, base_desc = node.saved
         if hasattr(g, "array_library"):
             return self._through(g.array_library, g, steps, base_desc)
-        made = np.zeros(base_desc.shape, g.dtype)
+        made = np.zeros(base_desc.shape, base_desc.numpy)
         part = replay(numpy_, made, steps)
         if not isinstance(part, np.ndarray) or overlaps_itself(part):
             return self._through(numpy_, g, steps, base_desc)
@@ -327,15 +327,8 @@ class InvalidEdge:
         """Raise what PyTorch raises when the view is used."""
         raise RuntimeError(self.message)
 
-    @property
-    def leaf(self) -> bool:
-        """Nobody can say."""
-        self.refuse()
-
-    @property
-    def node(self) -> Node:
-        """There is none."""
-        self.refuse()
+    def __getattr__(self, name: str) -> Any:
+        self.refuse()  # leaf, node, desc: there are none
 
 
 def invalid_view(t: TensorBase, indirect: bool) -> str:

@@ -203,7 +203,9 @@ def _convolve(
     check_arguments(name, (input, weight, bias), named | {"groups": groups})
     check_input(name, input, spatial)
     batched, w = with_batch(input, spatial), weight._desc.shape
-    settings = {key: expanded(key, value, spatial, len(w) - 2) for key, value in named.items()}
+    settings: Settings = {}
+    for key, value in named.items():
+        settings[key] = expanded(key, value, spatial, len(w) - 2)
     settings["groups"] = groups.__index__()
     if text is not None:
         batched = _pad_as(text, batched, w, settings)
@@ -321,7 +323,9 @@ def _convolve_transposed(
     check_arguments(name, (input, weight, bias), named | {"groups": groups})
     check_input(name, input, spatial)
     batched, w = with_batch(input, spatial), weight._desc.shape
-    settings = {key: expanded(key, value, spatial, len(w) - 2) for key, value in named.items()}
+    settings: Settings = {}
+    for key, value in named.items():
+        settings[key] = expanded(key, value, spatial, len(w) - 2)
     settings["groups"] = groups.__index__()
     check_settings(settings)
     x = batched._desc.shape

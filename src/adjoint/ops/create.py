@@ -14,19 +14,18 @@ import numpy as np
 from adjoint.array import dtypes
 from adjoint.core.errors import type_name
 from adjoint.core.mode import grad_enabled
-from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.create_data import (
     as_tensor,
     asarray,
     from_dlpack,
     from_numpy,
     frombuffer,
-    legacy,
-    legacy_tensor,
     new_tensor,
     scalar_tensor,
     tensor,
 )
+from adjoint.ops.create_legacy import legacy, legacy_tensor
 from adjoint.ops.create_options import (
     check_options,
     check_requires_grad,
@@ -34,6 +33,7 @@ from adjoint.ops.create_options import (
     finish,
     leaf,
     like_memory,
+    limits_of,
     out_dtype,
     shape_of,
     sized,
@@ -256,14 +256,15 @@ def checked_value(value: Any, kind: dtypes.dtype) -> Any:
     if isinstance(value, complex) and not kind.is_complex:
         fits, value = value.imag == 0, value.real
     if kind.category == dtypes.INTEGRAL:
-        limits = dtypes.iinfo(kind)
-        least = limits.min if kind.is_signed else -limits.max
-        fits = fits and value == value and least <= value <= limits.max
+        least, most = limits_of(kind)
+        least = least if kind.is_signed else -most
+        fits = fits and value == value and least <= value <= most
         if fits:
             return np.array(int(value), np.int64).astype(kind.numpy)[()]
     elif kind.category == dtypes.FLOATING:
-        largest = dtypes.finfo(kind).max
-        fits = fits and (value != value or abs(value) in (np.inf,) or abs(value) <= largest)
+        fits = fits and (
+            value != value or abs(value) in (np.inf,) or abs(value) <= limits_of(kind)[1]
+        )
     if not fits:
         raise RuntimeError(
             f"value cannot be converted to type {_C_TYPES.get(kind.name, kind.name + '_t')} without"
@@ -273,8 +274,11 @@ def checked_value(value: Any, kind: dtypes.dtype) -> Any:
 
 
 _C_TYPES = {
-    "float32": "float", "float64": "double", "float16": "c10::Half",
-    "bfloat16": "c10::BFloat16", "bool": "bool",
+    "float32": "float",
+    "float64": "double",
+    "float16": "c10::Half",
+    "bfloat16": "c10::BFloat16",
+    "bool": "bool",
 }
 
 
@@ -469,8 +473,3 @@ def new_empty_strided(
 def new(self: Tensor, *args: Any, **keyword: Any) -> Tensor:
     """The old constructor for the dtype of ``self``: from data, or of the given sizes."""
     return legacy(self._desc.dtype, args, keyword)
-
-
-def zero_sized(dtype: dtypes.dtype) -> Tensor:
-    """A tensor without elements."""
-    return make_tensor(np.empty(0, dtype.numpy))

@@ -19,7 +19,6 @@ from adjoint.ops.create_options import (
     check_options,
     checked_dtype,
     leaf,
-    shape_of,
     type_name_of,
     warn,
 )
@@ -29,10 +28,11 @@ from adjoint.ops.view import clone
 __all__ = [
     "as_tensor",
     "asarray",
+    "cast_values",
+    "copied",
     "from_dlpack",
     "from_numpy",
     "frombuffer",
-    "legacy_tensor",
     "new_tensor",
     "scalar_tensor",
     "tensor",
@@ -81,22 +81,18 @@ def tensor(
     return leaf(copied(data, checked_dtype("tensor", dtype)), requires_grad)
 
 
-_QUICK: dict[type, Any] = {
-    float: dtypes.get_default_dtype,
-    int: dtypes.int64,
-    bool: dtypes.bool_,
-}
-
-
 def copied(data: Any, dtype: dtypes.dtype | None) -> Any:
     """A fresh raw array (or scalar) with the values of the user's data."""
     if dtype is None:
-        quick = _QUICK.get(type(data))
-        if quick is not None:
-            try:
-                return array_type(quick() if callable(quick) else quick).scalar_type(data)
-            except (RuntimeWarning, OverflowError):
-                return one_number(data, None)
+        kind = type(data)
+        if kind is float:
+            if -3.4e38 < data < 3.4e38:
+                return array_type(dtypes.get_default_dtype()).scalar_type(data)
+        elif kind is int:
+            if -(1 << 63) <= data < 1 << 63:
+                return np.int64(data)
+        elif kind is bool:
+            return np.bool_(data)
     if isinstance(data, list | tuple):
         return from_sequence(data, dtype)
     if isinstance(data, TensorBase):
@@ -123,47 +119,6 @@ def cast_values(raw: Any, dtype: dtypes.dtype | None) -> Any:
         if raw.dtype.kind == "f" and dtype.category == dtypes.INTEGRAL and dtype.itemsize < 8:
             return raw.astype(np.int64).astype(dtype.numpy)
         return raw.astype(dtype.numpy)
-
-
-def legacy_tensor(*args: Any, device: Any = None, **keyword: Any) -> Tensor:
-    """What ``Tensor(...)`` makes: the default dtype from data, or zeros of the given sizes."""
-    if device is not None:
-        as_device(device)
-    return legacy(dtypes.get_default_dtype(), args, keyword)
-
-
-def legacy(dtype: dtypes.dtype, args: tuple[Any, ...], keyword: dict[str, Any]) -> Tensor:
-    """What the constructors of the old types make.
-
-    Raises: TypeError if ``args`` are neither data nor sizes.
-    """
-    data = keyword.pop("data", None)
-    size = keyword.pop("size", None)
-    if keyword:
-        raise TypeError(
-            "new() received an invalid combination of arguments - got "
-            f"({', '.join([*(type(a).__name__ for a in args), *keyword])}), but expected one of: "
-            "(data), (*size)"
-        )
-    if size is not None:
-        return leaf(np.zeros(shape_of("new", (size,)), dtype.numpy))
-    if data is not None:
-        args = (data,)
-    if not args:
-        return make_tensor(np.empty(0, dtype.numpy))
-    first = args[0]
-    if len(args) == 1:
-        if isinstance(first, TensorBase):
-            return first.detach() if first._edge is None else first  # type: ignore[attr-defined]
-        if isinstance(first, np.ndarray):
-            return leaf(cast_values(np.array(first), dtype))
-        if isinstance(first, tuple) and type(first) is not tuple and hasattr(first, "numel"):
-            return leaf(np.zeros(shape_of("new", (first,)), dtype.numpy))
-        if is_sequence(first) or isinstance(first, str | bytes):
-            return leaf(copied(first, dtype))
-    if isinstance(first, bool) or not hasattr(first, "__index__"):
-        raise TypeError(f"new(): data must be a sequence (got {type_name_of(first)})")
-    return leaf(np.zeros(shape_of("new", args), dtype.numpy))
 
 
 def new_tensor(

@@ -6,6 +6,7 @@ before anything is made.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -26,6 +27,7 @@ __all__ = [
     "finish",
     "leaf",
     "like_memory",
+    "limits_of",
     "shape_of",
     "tensor_operand",
     "type_name_of",
@@ -60,6 +62,11 @@ def shape_of(function: str, size: tuple[Any, ...], position: int = 1) -> Shape:
             raise TypeError(
                 f"{function}(): argument 'size' failed to unpack the object at pos {i + 1} with "
                 f'error "type must be tuple of ints,but got {type_name_of(n)}"'
+            )
+        if index >= 1 << 63:
+            raise TypeError(
+                f"{function}(): argument 'size' failed to unpack the object at pos {i + 1} with "
+                'error "Overflow when unpacking long long"'
             )
         shape.append(index)
     for n in shape:
@@ -242,8 +249,27 @@ def like_memory(raw: Any, dtype: Any, memory_format: Any = None) -> Any:
     if isinstance(raw, np.ndarray) and keep and not raw.flags.c_contiguous:
         if 0 in raw.strides and any(s == 0 and n > 1 for s, n in zip(raw.strides, raw.shape)):
             return np.empty(raw.shape, dtype)
-        return np.empty_like(raw, dtype)
+        return _own_strides(raw, np.empty_like(raw, dtype))
     return np.empty(raw.shape, dtype)
+
+
+def _own_strides(raw: Any, made: Any) -> Any:
+    """``made`` with the strides of ``raw`` also along axes of size 1, where NumPy takes others."""
+    if 1 not in raw.shape:
+        return made
+    strides = tuple(s // raw.itemsize * made.itemsize for s in raw.strides)
+    if all(n == 1 or s == t for n, s, t in zip(raw.shape, strides, made.strides)):
+        return np.lib.stride_tricks.as_strided(made, strides=strides)
+    return made
+
+
+@functools.cache
+def limits_of(dtype: dtypes.dtype) -> tuple[Any, Any]:
+    """The smallest and the largest number that a real dtype holds."""
+    if dtype.category == dtypes.BOOL:
+        return 0, 1
+    limits = dtypes.iinfo(dtype) if dtype.category == dtypes.INTEGRAL else dtypes.finfo(dtype)
+    return limits.min, limits.max
 
 
 def warn(message: str, level: int = 3) -> None:

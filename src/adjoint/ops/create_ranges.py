@@ -132,7 +132,7 @@ def _steps(start: Any, end: Any, step: Any, kind: dtypes.dtype) -> Array:
             f" (from {start} to {end} in steps of {step})"
         )
     if kind.category == dtypes.INTEGRAL:
-        made = np.arange(start, end, step, np.int64)
+        made: Array = np.arange(start, end, step, dtype=np.int64)
         return made if kind is dtypes.int64 else made.astype(kind.numpy)
     return _real_steps(float(start), float(step), math.ceil((end - start) / step), kind)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from adjoint.array import dtypes
 from adjoint.core.tensor_base import TensorBase
-from adjoint.ops.create_options import type_name_of, warn
+from adjoint.ops.create_options import limits_of, type_name_of, warn
 
 __all__ = ["from_sequence", "is_sequence", "one_number"]
 
@@ -65,10 +65,8 @@ def _plain_array(data: Any, kinds: set[type], dtype: dtypes.dtype | None) -> Any
         if complex in kinds:
             raise TypeError("must be real number, not complex")
         if dtype is dtypes.float32:
-            try:
+            with np.errstate(over="ignore"):
                 return np.array(data, np.float32)
-            except RuntimeWarning:  # too large for it
-                pass
         return narrowed(np.array(data, np.float64), dtype)
     if dtype.category == dtypes.COMPLEX:
         return narrowed(np.array(data, np.complex128), dtype)
@@ -108,22 +106,21 @@ def overflow() -> ValueError:
 def _check_range(array: Any, dtype: dtypes.dtype) -> None:
     if not array.size:
         return
-    limits = dtypes.iinfo(dtype)
-    least = limits.min if dtype.is_signed else -limits.max
-    if array.min() < least or array.max() > limits.max:
+    least, most = limits_of(dtype)
+    if array.min() < (least if dtype.is_signed else -most) or array.max() > most:
         raise RuntimeError(
             f"value cannot be converted to type {dtype.name} without overflow (the dtype holds "
-            f"{limits.min} to {limits.max})"
+            f"{least} to {most})"
         )
 
 
 def _check_reals(array: Any, dtype: dtypes.dtype) -> None:
-    limits = dtypes.iinfo(dtype)
-    top = float(limits.max) if dtype is not dtypes.int64 else np.nextafter(2.0**63, 0)
-    if array.size and not bool(((array >= limits.min) & (array <= top)).all()):
+    least, most = limits_of(dtype)
+    top = float(most) if dtype is not dtypes.int64 else np.nextafter(2.0**63, 0)
+    if array.size and not bool(((array >= least) & (array <= top)).all()):
         raise RuntimeError(
             f"value cannot be converted to type {dtype.name} without overflow (the dtype holds "
-            f"{limits.min} to {limits.max})"
+            f"{least} to {most})"
         )
 
 
@@ -156,12 +153,13 @@ def _scalar(value: Any, dtype: dtypes.dtype) -> Any:
         return narrowed(np.complex128(_item(value)), dtype)
     if dtype.category == dtypes.BOOL:
         value = _item(value)
-        return np.bool_(value if isinstance(value, float | complex) else operator.index(value))
+        real = isinstance(value, float | complex | np.bool_)
+        return np.bool_(value if real else operator.index(value))
     if type(value) is float:
         array = np.array(value)
         _check_reals(array, dtype)
         return array.astype(dtype.numpy)[()]
-    number = operator.index(value)
+    number: int = int(value) if isinstance(value, np.bool_) else operator.index(value)
     if not -(1 << 63) <= number < 1 << 63:
         raise overflow()
     if dtype is dtypes.int64:

@@ -6,13 +6,16 @@ In: an operator's function.  Out: a method that overwrites its first operand by 
 
 from __future__ import annotations
 
+import operator as operators
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from adjoint.array import dtypes
-from adjoint.core.inplace import apply_inplace
+from adjoint.array.descriptor import ARRAY, REAL_NUMBERS
+from adjoint.array.silence import restore, silence
+from adjoint.core.inplace import apply_inplace, bump
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node
 from adjoint.core.record import record
@@ -30,8 +33,22 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
     """The method that overwrites its tensor with ``function`` of it and further operands."""
     op = function.op  # type: ignore[attr-defined]
     name = f"{op.name}_"
+    kernel = _UFUNCS.get(op.kernel, op.kernel)
+    straight = isinstance(kernel, np.ufunc) and len(op.operands) == 2 and not op.predicate
+    level = op.level
 
     def method(self: Any, *operands: Any, **params: Any) -> Any:
+        if straight and len(operands) == 1 and not params:
+            raw = _straight_operand(self, operands[0], level)
+            if raw is not None:
+                memory = self._array
+                token = silence()
+                try:
+                    kernel(memory, raw, memory)
+                finally:
+                    restore(token)
+                bump(self)
+                return self
         for place, operand in enumerate(operands):
             if operand is None or isinstance(operand, str | list | tuple | dict):
                 raise TypeError(
@@ -45,6 +62,45 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+_UFUNCS: dict[Any, Any] = {
+    operators.add: np.add,
+    operators.sub: np.subtract,
+    operators.mul: np.multiply,
+    operators.truediv: np.divide,
+}
+
+
+def _straight_operand(t: Any, other: Any, level: int) -> Any:
+    """The raw second operand of a write without a record, a cast or a check; None if it needs them.
+
+    ``t`` holds an array of its own and is neither a view nor looked at by any.
+    """
+    if not isinstance(t, TensorBase) or t._side is not None:
+        return None
+    desc, array, counter = t._desc, t._array, t._counter
+    mode = get_mode()
+    if desc.fast < level or desc.storage != ARRAY or array.base is not None:
+        return None
+    if mode > 1 or (mode and t._edge is not None) or (counter is not None and counter.views):
+        return None
+    kind = type(other)
+    if kind is int or kind is float:
+        if desc.fast != REAL_NUMBERS:
+            return None
+        constant = desc.constants_get(other)
+        if constant is not None:
+            return constant
+        try:
+            return desc.constant(other)
+        except (RuntimeWarning, OverflowError):
+            return None
+    if isinstance(other, TensorBase) and other._desc is desc:
+        raw = other._array
+        if not (mode and other._edge is not None) and (raw is array or raw.base is None):
+            return raw
+    return None
+
+
 # ---- writes that only exist in place -------------------------------------------------------------
 
 
@@ -56,7 +112,7 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 def _copy(xp: Any, input: Array, src: Array) -> Array:
     """Return ``src``, broadcast and cast to what ``input`` is."""
-    return xp.astype(xp.broadcast_to(src, input.shape), input.dtype)
+    return xp.copy(xp.astype(xp.broadcast_to(src, input.shape), input.dtype))
 
 
 @operator("linear", (lambda xp, g: xp.zeros_like(g),), linear=True, node="FillBackward2")

@@ -175,7 +175,7 @@ def pad(
 
 def _widths(pad: Sequence[int]) -> Widths:
     """Return the pairs in the order of the dims."""
-    if not isinstance(pad, Sequence) or isinstance(pad, str):
+    if not isinstance(pad, list | tuple):
         raise TypeError(
             f"pad(): argument 'pad' (position 2) must be tuple of ints, not {type(pad).__name__}"
         )

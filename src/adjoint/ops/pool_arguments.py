@@ -6,7 +6,6 @@ anything is touched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from adjoint.array.kernels import Bins, Window, pooled_size
@@ -180,7 +179,9 @@ def _check_output(function: str, shape: Shape, windows: tuple[Window, ...]) -> N
             raise RuntimeError(f"max_pool1d() Invalid computed output size: {sizes[0]}")
         return
     space = shape[len(shape) - len(windows) :]
-    if function == "avg_pool3d" and any(n + 2 * w.padding < w.kernel for n, w in zip(space, windows)):
+    if function == "avg_pool3d" and any(
+        n + 2 * w.padding < w.kernel for n, w in zip(space, windows)
+    ):
         axes = _AXES[3]
         image = " ".join(f"{axis}: {n}" for axis, n in zip(axes, space))
         kernel = " ".join(f"k{axis}: {w.kernel}" for axis, w in zip(axes, windows))
@@ -241,10 +242,9 @@ def adaptive_windows(function: str, spatial: int, input: Tensor, output_size: An
 
 def _adaptive_sizes(function: str, spatial: int, shape: Shape, output_size: Any) -> Shape:
     given = output_size
-    if not is_int(given) and isinstance(given, Sequence) and not isinstance(given, str):
-        if spatial > 1 and len(given) == spatial <= len(shape):
-            space = shape[len(shape) - spatial :]
-            given = tuple(n if size is None else size for n, size in zip(space, given))
+    if isinstance(given, list | tuple) and len(given) == spatial <= len(shape) and spatial > 1:
+        space = shape[len(shape) - spatial :]
+        given = tuple(n if size is None else size for n, size in zip(space, given))
     sizes = sizes_argument(function, "output_size", 2, given)
     if is_int(given):
         return sizes * spatial

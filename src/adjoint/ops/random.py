@@ -21,6 +21,7 @@ from adjoint.ops.create_options import (
     checked_dtype,
     finish,
     like_memory,
+    limits_of,
     not_implemented,
     out_dtype,
     shape_of,
@@ -292,7 +293,7 @@ def randperm(
     check_requires_grad(kind, requires_grad)
     if kind.category in (dtypes.BOOL, dtypes.COMPLEX):
         raise not_implemented("randperm", kind)
-    if kind.category == dtypes.INTEGRAL and count > dtypes.iinfo(kind).max:
+    if kind.category == dtypes.INTEGRAL and count > limits_of(kind)[1]:
         raise RuntimeError(f"value cannot be converted to type {kind.name}_t without overflow")
     if kind.category == dtypes.FLOATING and count > (1 << stream.MANTISSA[kind.name]) + 1:
         name = {"float16": "Half", "bfloat16": "BFloat16", "float32": "Float", "float64": "Double"}

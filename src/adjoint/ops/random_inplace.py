@@ -20,7 +20,7 @@ from adjoint.array import random_normal as normals
 from adjoint.core.errors import scalar_name
 from adjoint.core.inplace import apply_inplace
 from adjoint.core.tensor_base import TensorBase
-from adjoint.ops.create_options import not_implemented
+from adjoint.ops.create_options import limits_of, not_implemented
 from adjoint.ops.families import general
 
 __all__ = [
@@ -125,7 +125,7 @@ def check_uniform(dtype: dtypes.dtype, low: float, high: float) -> None:
     """
     if dtype.category < dtypes.FLOATING:
         raise not_implemented("check_uniform_bounds", dtype)
-    limit = dtypes.finfo(dtype).max
+    limit = limits_of(dtype)[1]
     for name, bound in (("from", low), ("to", high)):
         if not -limit <= bound <= limit:
             raise RuntimeError(f"{name} is out of bounds for {_C_NAMES[dtype.to_real().name]}")
@@ -189,12 +189,8 @@ def check_integers(dtype: dtypes.dtype, low: int, high: int) -> None:
 
 
 def _integers_of(dtype: dtypes.dtype) -> tuple[int, int]:
-    if dtype.category == dtypes.BOOL:
-        return 0, 1
-    if dtype.category == dtypes.INTEGRAL:
-        return dtypes.iinfo(dtype).min, dtypes.iinfo(dtype).max
-    largest = int(dtypes.finfo(dtype).max)
-    return -largest, largest
+    least, most = limits_of(dtype)
+    return int(least), int(most)
 
 
 def check_probability(name: str, p: float) -> None:

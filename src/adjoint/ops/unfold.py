@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from adjoint.array.kernels import Window, output_size
+from adjoint.ops.arguments import tensor_argument
 from adjoint.ops.families import linear
 from adjoint.ops.window_arguments import (
     Sizes,
@@ -17,7 +18,6 @@ from adjoint.ops.window_arguments import (
     with_batch,
     without_batch,
 )
-from adjoint.ops.arguments import tensor_argument
 
 __all__ = ["fold", "unfold"]
 
@@ -26,16 +26,16 @@ Tensor = Any
 Windows = tuple[Window, ...]
 
 
-@linear(lambda xp, g, windows: xp.fold(g, windows=windows), node="Im2ColBackward0")
+@linear(lambda xp, g, windows: xp.fold(g, windows), node="Im2ColBackward0")
 def _im2col(xp: Any, input: Array, *, windows: Windows) -> Array:
     """Return every window of the images as a column."""
-    return xp.unfold(input, windows=windows)
+    return xp.unfold(input, windows)
 
 
-@linear(lambda xp, g, windows: xp.unfold(g, windows=windows), node="Col2ImBackward0")
+@linear(lambda xp, g, windows: xp.unfold(g, windows), node="Col2ImBackward0")
 def _col2im(xp: Any, input: Array, *, windows: Windows) -> Array:
     """Return images to which every column is added where `_im2col` takes it from."""
-    return xp.fold(input, windows=windows)
+    return xp.fold(input, windows)
 
 
 # ---- PyTorch's functions -------------------------------------------------------------------------

@@ -135,6 +135,15 @@ def _view_dtype(xp: Any, input: Array, *, dtype: Any) -> Array:
     return input.view(dtype)
 
 
+@movement(lambda xp, g: g, node="Identity")
+def _fw_primal(xp: Any, input: Array) -> Array:
+    """Return a view of all of ``input``: of a dual tensor, the primal."""
+    return xp.slice(input, ...)
+
+
+_fw_primal.op.node_class.namespace = "torch::autograd::"  # type: ignore[attr-defined]
+
+
 @linear(lambda xp, g: g)
 def clone(xp: Any, input: Array) -> Array:
     """Return a copy with the same layout, recorded."""

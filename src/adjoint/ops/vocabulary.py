@@ -22,12 +22,22 @@ from adjoint.ops import (
     join,
     norms,
     pointwise,
+    pool,
     reduce,
     special,
     strided,
     view,
 )
+from adjoint.ops import (
+    conv as convolution,
+)
 from adjoint.ops import matmul as products
+from adjoint.ops import (
+    pad as padding,
+)
+from adjoint.ops import (
+    unfold as unfolding,
+)
 from adjoint.ops.cast import to_dtype
 
 Array = Any
@@ -279,6 +289,73 @@ def stack(arrays: Any, axis: int) -> Array:
 def matmul(a: Array, b: Array) -> Array:
     """The matrix product."""
     return products.matmul(a, b)
+
+
+# ---- sliding windows -----------------------------------------------------------------------------
+
+conv = convolution._conv
+
+
+def conv_input(g: Array, w: Array, x_shape: Shape, **settings: Any) -> Array:
+    """The cotangent of the input of a convolution."""
+    return convolution._conv_input(g, w, shape=x_shape, **settings)
+
+
+def conv_weight(g: Array, x: Array, w_shape: Shape, **settings: Any) -> Array:
+    """The cotangent of the weight of a convolution."""
+    return convolution._conv_weight(g, x, shape=w_shape, **settings)
+
+
+def unfold(x: Array, windows: Any) -> Array:
+    """Every window as a column."""
+    return unfolding._im2col(x, windows=windows)
+
+
+def fold(x: Array, windows: Any) -> Array:
+    """Columns added up into images."""
+    return unfolding._col2im(x, windows=windows)
+
+
+def max_pool(x: Array, windows: Any) -> Array:
+    """The largest element of each window and its tap."""
+    return pool._max_pool2d(x, windows=windows)
+
+
+def max_pool_take(x: Array, places: Any, windows: Any) -> Array:
+    """The elements at the taps."""
+    return pool._max_pool_take(x, places=_unwrap(places), windows=windows)
+
+
+def max_pool_put(g: Array, places: Any, windows: Any) -> Array:
+    """Zeros with each element added at the tap of its window."""
+    return pool._max_pool_put(g, places=_unwrap(places), windows=windows)
+
+
+def avg_pool(x: Array, windows: Any, count_include_pad: bool, divisor: int | None) -> Array:
+    """The mean of each window."""
+    settings = {"count_include_pad": count_include_pad, "divisor": divisor}
+    return pool._avg_pool2d(x, windows=windows, **settings)
+
+
+def avg_pool_input(g: Array, windows: Any, count_include_pad: bool, divisor: int | None) -> Array:
+    """The cotangent of the input of an average."""
+    settings = {"count_include_pad": count_include_pad, "divisor": divisor}
+    return pool._avg_pool_input(g, windows=windows, **settings)
+
+
+def pad(x: Array, widths: Any, value: float) -> Array:
+    """``x`` with elements ``value`` around its last axes."""
+    return padding._constant_pad(x, widths=widths, value=value)
+
+
+def pad_mirrored(x: Array, widths: Any, mode: str) -> Array:
+    """``x`` with its own elements around."""
+    return padding._pad_mirrored(x, widths, mode)
+
+
+def pad_mirrored_sum(g: Array, widths: Any, mode: str) -> Array:
+    """The transpose of `pad_mirrored`."""
+    return padding._pad_mirrored_sum(g, widths=widths, mode=mode)
 
 
 # ---- creation and casting ------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.core.tensor_base import TensorBase
 from adjoint.optim.optimizer import Optimizer, ParamsT, check_learning_rate, check_modes
 from adjoint.optim.raw import Slot, count_step
 
@@ -50,6 +51,10 @@ class Adam(Optimizer):
         decoupled_weight_decay: bool = False,
     ) -> None:
         check_learning_rate(lr)
+        if isinstance(lr, TensorBase) and foreach and not capturable:
+            raise ValueError(
+                "lr as a Tensor is not supported for capturable=False and foreach=True"
+            )
         if not eps >= 0.0:
             raise ValueError(f"Invalid epsilon value: {eps}")
         for i in (0, 1):

@@ -62,6 +62,7 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        self._opt_called = True
         before, after = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
         if not (before or after or _step_pre_hooks or _step_post_hooks):
             return step(self, *args, **kwargs)
@@ -124,6 +125,7 @@ class Optimizer:
         for name in _HOOK_TABLES:
             self.__dict__.setdefault(name, HookTable())
         self._slots = Slots()
+        self._opt_called = False
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -324,6 +326,7 @@ class Optimizer:
     # ---- hooks -----------------------------------------------------------------------------------
 
     _slots: Slots
+    _opt_called: bool  # whether there was a step: what schedules ask
     _optimizer_step_pre_hooks: HookTable
     _optimizer_step_post_hooks: HookTable
     _optimizer_state_dict_pre_hooks: HookTable

@@ -30,7 +30,8 @@ from adjoint.sparse.csr import Array, Csr
 __all__ = ["Structure", "cyclic", "described", "formulas", "structure_of"]
 
 _DIAGONALS = 192
-_RARE = 0.01  # the part of the rows that a formula may fail in
+_UNUSUAL = 0.01  # the part of the rows that may reach further than the others
+_USUAL = 0.1  # the part of the rows that a diagonal of a stencil fills at least
 _FORMS = 20_000
 _UNKNOWNS = (1, 2, 3, 4, 5, 6)
 
@@ -57,7 +58,7 @@ def structure_of(pattern: Csr) -> Structure:
     n = pattern.shape[1]
     crossing = np.cumsum(np.bincount(first, minlength=n) - np.bincount(last, minlength=n))
     spans = last - first + 1
-    usual = len(spans) - 1 - int(_RARE * len(spans))
+    usual = len(spans) - 1 - int(_UNUSUAL * len(spans))
     return Structure(
         span=int(spans.max()),
         usual_span=int(np.partition(spans, usual)[usual]),
@@ -77,7 +78,7 @@ def formulas(pattern: Csr, structure: Structure) -> Iterator[Array]:
     if usual < span and 4 * usual <= 5 * most:
         yield cyclic(n, usual)
     if span > most:
-        yield from _stencils(pattern, most)
+        yield from sorted(_stencils(pattern, most), key=lambda colors: int(colors.max()))
     yield cyclic(n, span)
 
 
@@ -119,7 +120,7 @@ def _diagonals(pattern: Csr) -> Array | None:
     if len(np.unique(sample - rows)) > 2 * _DIAGONALS:
         return None
     times = np.bincount(pattern.indices - pattern.rows() + m, minlength=m + n)
-    steps = np.flatnonzero(times > _RARE * m) - m
+    steps = np.flatnonzero(times > _USUAL * m) - m
     return steps if len(steps) <= _DIAGONALS else None
 
 

@@ -70,7 +70,7 @@ def color_columns(pattern: Csr, turned: Csr | None = None) -> Array:
     for proposed in formulas(pattern, structure):
         bad = ~all_distinct(pattern, proposed)
         if bad.any():
-            if np.count_nonzero(bad) * 8 > len(bad):
+            if np.count_nonzero(bad) * 4 > len(bad):
                 continue
             if turned is None:
                 turned, _ = transpose(pattern)

@@ -396,7 +396,10 @@ class ColoredPattern:
         if max(m, n) <= picture.EXACT:
             groups = self._groups()
         title = " · ".join((_size(self._csr).replace("x", " × "), *self._facts()[1:]))
-        return picture.svg(self._csr, groups, self._column_colors, self._row_colors, title)
+        rows = self._row_colors
+        if rows is not None:  # numbered on from those of the columns
+            rows = np.where(rows < 0, -1, rows + count(self._column_colors))
+        return picture.svg(self._csr, groups, self._column_colors, rows, title)
 
     def _groups(self) -> Array:
         """For each place the number of the product that it is read from."""

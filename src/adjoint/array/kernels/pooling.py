@@ -124,7 +124,7 @@ def _reaches(window: Window | Bins) -> list[_Reach]:
     return reaches
 
 
-def max_pool(x: Array, *, windows: Windows) -> tuple[Array, Array]:
+def max_pool(x: Array, windows: Windows) -> tuple[Array, Array]:
     """Return the largest element of each window, and its tap.
 
     Shape: x (..., *space); both results (..., *space').
@@ -146,7 +146,7 @@ def max_pool(x: Array, *, windows: Windows) -> tuple[Array, Array]:
     return values, places
 
 
-def max_pool_values(x: Array, *, windows: Windows) -> Array:
+def max_pool_values(x: Array, windows: Windows) -> Array:
     """Return the largest element of each window and no taps: three times as fast as `max_pool`."""
     values = _made(x.shape, x.dtype, windows)
     planes, to_values = _planes(np.ascontiguousarray(x), windows), _planes(values, windows)
@@ -232,7 +232,7 @@ def _largest_along(
 # ---- by taps: gather and scatter
 
 
-def max_pool_take(x: Array, places: Array, *, windows: Windows) -> Array:
+def max_pool_take(x: Array, places: Array, windows: Windows) -> Array:
     """Return the elements of ``x`` at the taps.
 
     Shape: x (..., *space), places (..., *space'); result as places.
@@ -240,11 +240,11 @@ def max_pool_take(x: Array, places: Array, *, windows: Windows) -> Array:
     if not places.size:
         return np.empty(places.shape, x.dtype)
     planes = x.reshape(-1, prod(window.input for window in windows))
-    index = max_pool_index(places, windows=windows).reshape(len(planes), -1)
+    index = max_pool_index(places, windows).reshape(len(planes), -1)
     return np.take_along_axis(planes, index, 1).reshape(places.shape)
 
 
-def max_pool_put(g: Array, places: Array, *, windows: Windows) -> Array:
+def max_pool_put(g: Array, places: Array, windows: Windows) -> Array:
     """Return zeros to which each element of ``g`` is added at its tap.
 
     Shape: g and places (..., *space'); result (..., *space).
@@ -280,13 +280,13 @@ def _put_one_by_one(g: Array, places: Array, shape: Shape, windows: Windows) -> 
     x: Array = np.zeros(shape, g.dtype)
     if g.size:
         planes = _planes(x, windows).reshape(-1, prod(window.input for window in windows))
-        index = max_pool_index(places, windows=windows).reshape(len(planes), -1)
+        index = max_pool_index(places, windows).reshape(len(planes), -1)
         starts = np.arange(len(planes))[:, None] * planes.shape[1]
         np.add.at(x.reshape(-1), (index + starts).ravel(), g.ravel())
     return x
 
 
-def max_pool_index(places: Array, *, windows: Windows) -> Array:
+def max_pool_index(places: Array, windows: Windows) -> Array:
     """Return where the taps are in the flattened space of ``x``: PyTorch's indices, int64.
 
     Shape: places (..., *space'); result the same.
@@ -311,7 +311,6 @@ def max_pool_index(places: Array, *, windows: Windows) -> Array:
 
 def avg_pool(
     x: Array,
-    *,
     windows: Windows,
     count_include_pad: bool = True,
     divisor: int | None = None,
@@ -341,7 +340,6 @@ def avg_pool(
 
 def avg_pool_input(
     g: Array,
-    *,
     windows: Windows,
     count_include_pad: bool = True,
     divisor: int | None = None,

@@ -22,7 +22,7 @@ def sliding(x: Array, axis: int, size: int, step: int) -> Array:
     count = (x.shape[axis] - size) // step + 1
     shape = (*x.shape[:axis], count, *x.shape[axis + 1 :], size)
     strides = (*x.strides[:axis], x.strides[axis] * step, *x.strides[axis + 1 :], x.strides[axis])
-    return np.lib.stride_tricks.as_strided(x, shape, strides)
+    return _layout(x, shape, strides, 0)
 
 
 def sliding_add(g: Array, shape: Shape, axis: int, size: int, step: int) -> Array:
@@ -38,14 +38,18 @@ def sliding_add(g: Array, shape: Shape, axis: int, size: int, step: int) -> Arra
 
 def as_strided(x: Array, shape: Shape, strides: Shape, offset: int) -> Array:
     """The memory of ``x`` in other sizes and strides, ``offset`` elements on: a view."""
-    item = x.itemsize
+    return _layout(x, shape, tuple(s * x.itemsize for s in strides), offset * x.itemsize)
+
+
+def _layout(x: Array, shape: Shape, strides: Shape, offset: int) -> Array:
+    """The memory of ``x`` in another layout (in bytes); its root stays to be found by ``base``."""
     root = x
     while isinstance(root.base, np.ndarray):
         root = root.base
-    flat = root.reshape(-1, order="A") if root.flags.forc else x.reshape(-1)
+    if not root.flags.forc or not x.size:
+        return np.lib.stride_tricks.as_strided(x, shape, strides)
+    flat = root.reshape(-1, order="A")
     first = x.__array_interface__["data"][0] - flat.__array_interface__["data"][0]
-    start = first // item + offset
-    if flat.dtype != x.dtype:
-        flat = flat.view(x.dtype)
-    steps = tuple(s * item for s in strides)
-    return np.lib.stride_tricks.as_strided(flat[start:], shape, steps)
+    made = np.ndarray(shape, x.dtype, flat, first + offset, strides)
+    made.flags.writeable = x.flags.writeable
+    return made

@@ -17,7 +17,7 @@ __all__ = ["fold", "unfold"]
 Array = Any
 
 
-def unfold(x: Array, *, windows: Sequence[Window]) -> Array:
+def unfold(x: Array, windows: Sequence[Window]) -> Array:
     """Return every window as a column: rows are channels, and in each the taps in order.
 
     Shape: x (N, C, *space); result (N, C * taps, windows).
@@ -25,7 +25,7 @@ def unfold(x: Array, *, windows: Sequence[Window]) -> Array:
     return _columns(x.shape[0], x.shape[1], windows, x.dtype).expand(x)[:, 0]
 
 
-def fold(columns: Array, *, windows: Sequence[Window]) -> Array:
+def fold(columns: Array, windows: Sequence[Window]) -> Array:
     """Return images to which every column is added where `unfold` takes it from.
 
     Shape: columns (N, C * taps, windows); result (N, C, *space).
