@@ -8,241 +8,115 @@ tensor([[4.5000, 4.5000],
         [4.5000, 4.5000]])
 """
 
-import warnings as _warnings
+from __future__ import annotations
 
+import importlib as _importlib
+import warnings as _warnings
+from typing import Any as _Any
+
+# fmt: off
 from adjoint import autograd
 from adjoint._version import __version__
 from adjoint.array import tuning as _tuning
 from adjoint.array.device import Size, device
 from adjoint.array.dtypes import (
-    bfloat16,
-    complex64,
-    complex128,
-    dtype,
-    finfo,
-    float16,
-    float32,
-    float64,
-    get_default_dtype,
-    iinfo,
-    int8,
-    int16,
-    int32,
-    int64,
-    promote_types,
-    set_default_dtype,
-    uint8,
+    bfloat16, complex64, complex128, dtype, finfo, float16, float32, float64, get_default_dtype,
+    iinfo, int8, int16, int32, int64, promote_types, set_default_dtype, uint8,
 )
 from adjoint.array.dtypes import bool_ as bool
 from adjoint.autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from adjoint.autograd.grad_mode import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
+    enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad,
     set_grad_enabled,
 )
 from adjoint.core.plan import set_tensor_world as _set_tensor_world
 from adjoint.ops import vocabulary as _vocabulary
-from adjoint.ops.arithmetic import add, div, mul, rsub, sub
+from adjoint.ops.adaptive_pool import adaptive_avg_pool1d, adaptive_max_pool1d
+from adjoint.ops.arithmetic import (
+    add, div, mul, rsub, sub,
+)
 from adjoint.ops.arrange import (
-    atleast_1d,
-    atleast_2d,
-    broadcast_shapes,
-    broadcast_tensors,
-    broadcast_to,
-    diag,
-    diag_embed,
-    flip,
-    fliplr,
-    flipud,
-    meshgrid,
-    roll,
-    rot90,
-    tile,
-    trace,
-    tril,
-    triu,
+    adjoint, atleast_1d, atleast_2d, broadcast_shapes, broadcast_tensors, broadcast_to, diag,
+    diag_embed, flip, fliplr, flipud, meshgrid, roll, rot90, tile, trace, tril, triu,
 )
 from adjoint.ops.cast import can_cast, result_type
 from adjoint.ops.compare import (
-    allclose,
-    bitwise_and,
-    bitwise_left_shift,
-    bitwise_not,
-    bitwise_or,
-    bitwise_right_shift,
-    bitwise_xor,
-    eq,
-    equal,
-    ge,
-    gt,
-    isclose,
-    isfinite,
-    isinf,
-    isnan,
-    le,
-    logical_and,
-    logical_not,
-    logical_or,
-    logical_xor,
-    lt,
-    ne,
+    allclose, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or, bitwise_right_shift,
+    bitwise_xor, eq, equal, ge, gt, isclose, isfinite, isinf, isnan, le, logical_and, logical_not,
+    logical_or, logical_xor, lt, ne,
 )
 from adjoint.ops.complex import (
-    angle,
-    complex,
-    conj,
-    imag,
-    real,
-    resolve_conj,
-    view_as_complex,
-    view_as_real,
+    angle, complex, conj, imag, real, resolve_conj, view_as_complex, view_as_real,
+)
+from adjoint.ops.conv import (
+    conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d,
 )
 from adjoint.ops.create import (
-    arange,
-    as_tensor,
-    empty,
-    eye,
-    from_numpy,
-    full,
-    full_like,
-    ones,
-    ones_like,
-    zeros,
+    empty, empty_like, empty_permuted, empty_strided, eye, full, full_like, ones, ones_like, zeros,
     zeros_like,
 )
-from adjoint.ops.gather import (
-    argwhere,
-    gather,
-    index_select,
-    masked_select,
-    nonzero,
-    take,
-    take_along_dim,
+from adjoint.ops.create_data import (
+    as_tensor, asarray, from_dlpack, from_numpy, frombuffer, scalar_tensor,
 )
-from adjoint.ops.join import cat, chunk, split, stack, unbind
-from adjoint.ops.matmul import addmm, bmm, dot, matmul, mm, mv
+from adjoint.ops.create_ranges import (
+    arange, linspace, logspace, tril_indices, triu_indices,
+)
+from adjoint.ops.embedding import embedding
+from adjoint.ops.gather import (
+    argwhere, gather, index_select, masked_select, nonzero, take, take_along_dim,
+)
+from adjoint.ops.join import (
+    cat, chunk, dsplit, hsplit, split, split_with_sizes, stack, tensor_split, unbind, vsplit,
+)
+from adjoint.ops.matmul import (
+    addmm, bmm, dot, matmul, mm, mv,
+)
+from adjoint.ops.norm import batch_norm, layer_norm
 from adjoint.ops.norms import (
-    cumprod,
-    dist,
-    logsumexp,
-    nansum,
-    norm,
-    outer,
-    std_mean,
-    var_mean,
+    cumprod, dist, logsumexp, nansum, norm, outer, pairwise_distance, std_mean, var_mean,
 )
 from adjoint.ops.part import diagonal_scatter, select_scatter, slice_scatter
 from adjoint.ops.pointwise import (
-    abs,
-    acos,
-    asin,
-    atan,
-    atan2,
-    ceil,
-    clamp,
-    clamp_max,
-    clamp_min,
-    cos,
-    cosh,
-    erf,
-    exp,
-    exp2,
-    expm1,
-    floor,
-    log,
-    log1p,
-    log2,
-    log10,
-    maximum,
-    minimum,
-    neg,
-    pow,
-    reciprocal,
-    relu,
-    rsqrt,
-    sigmoid,
-    sign,
-    sin,
-    sinh,
-    sqrt,
-    tan,
-    tanh,
-    trunc,
-    where,
+    abs, acos, asin, atan, atan2, ceil, clamp, clamp_max, clamp_min, cos, cosh, erf, exp, exp2,
+    expm1, floor, log, log1p, log2, log10, maximum, minimum, neg, pow, reciprocal, relu, rsqrt,
+    sigmoid, sign, sin, sinh, sqrt, tan, tanh, trunc, where,
+)
+from adjoint.ops.pool import (
+    avg_pool1d, max_pool1d, max_pool2d, max_pool3d,
+)
+from adjoint.ops.random import (
+    Generator, fork_rng, get_rng_state, initial_seed, manual_seed, rand, rand_like, randint,
+    randint_like, randn, randn_like, randperm, seed, set_rng_state,
+)
+from adjoint.ops.random_sampling import (
+    bernoulli, binomial, multinomial, normal, poisson,
 )
 from adjoint.ops.reduce import (
-    all,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    cumsum,
-    is_tensor,
-    mean,
-    prod,
-    std,
-    sum,
+    all, amax, amin, any, argmax, argmin, count_nonzero, cumsum, is_tensor, mean, prod, std, sum,
     var,
 )
 from adjoint.ops.scatter import (
-    index_add,
-    index_copy,
-    index_fill,
-    index_put,
-    masked_fill,
-    masked_scatter,
-    scatter,
-    scatter_add,
+    index_add, index_copy, index_fill, index_put, masked_fill, masked_scatter, scatter, scatter_add,
 )
-from adjoint.ops.sort import aminmax, argsort, kthvalue, max, median, min, msort, sort, topk
+from adjoint.ops.softmax import log_softmax, softmax
+from adjoint.ops.sort import (
+    aminmax, argsort, kthvalue, max, median, min, msort, sort, topk,
+)
 from adjoint.ops.special import (
-    acosh,
-    addcdiv,
-    addcmul,
-    asinh,
-    atanh,
-    digamma,
-    erfc,
-    erfinv,
-    floor_divide,
-    fmod,
-    frac,
-    hypot,
-    lerp,
-    lgamma,
-    logaddexp,
-    logit,
-    nan_to_num,
-    polygamma,
-    remainder,
-    round,
-    square,
-    xlogy,
+    acosh, addcdiv, addcmul, asinh, atanh, digamma, erfc, erfinv, floor_divide, fmod, frac, hypot,
+    lerp, lgamma, logaddexp, logit, nan_to_num, polygamma, remainder, round, square, xlogy,
 )
+from adjoint.ops.strided import as_strided
 from adjoint.ops.view import (
-    clone,
-    diagonal,
-    flatten,
-    movedim,
-    narrow,
-    permute,
-    reshape,
-    select,
-    squeeze,
-    t,
-    transpose,
-    unsqueeze,
+    clone, diagonal, flatten, movedim, narrow, permute, ravel, reshape, select, squeeze, t,
+    transpose, unflatten, unsqueeze,
 )
-from adjoint.printing import set_printoptions
+from adjoint.printing import get_printoptions, set_printoptions
 from adjoint.tensor import Tensor
 
 # isort: split
 # After the module of that name was loaded, so that `adjoint.tensor` is the function.
-from adjoint.ops.create import tensor
+from adjoint.ops.create_data import tensor
 
 # PyTorch is silent where NumPy warns (overflow, 0/0). Only warnings raised in our own modules are
 # silenced: the user's NumPy keeps its settings.
@@ -250,11 +124,100 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"adjoint\.")
 _set_tensor_world(_vocabulary)
 _tuning.apply()
 
-float = float32
-double = float64
-half = float16
-long = int64
-int = int32
-short = int16
-cfloat = complex64
+# PyTorch's other names for the same things.
+absolute = abs
+arccos = acos
+arccosh = acosh
+arcsin = asin
+arcsinh = asinh
+arctan = atan
+arctan2 = atan2
+arctanh = atanh
 cdouble = complex128
+cfloat = complex64
+clip = clamp
+concat = cat
+concatenate = cat
+divide = div
+double = float64
+float = float32
+ger = outer
+greater = gt
+greater_equal = ge
+half = float16
+int = int32
+less = lt
+less_equal = le
+long = int64
+moveaxis = movedim
+multiply = mul
+negative = neg
+not_equal = ne
+short = int16
+subtract = sub
+swapaxes = transpose
+swapdims = transpose
+true_divide = div
+
+inf = float64.numpy.type("inf").item()
+nan = float64.numpy.type("nan").item()
+pi = 3.141592653589793
+e = 2.718281828459045
+
+# Packages that are loaded when they are first named: most programs need only some of them.
+_LATER = ("func", "nn", "optim", "sparse", "testing", "utils", "viz")
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _LATER:
+        return _importlib.import_module(f"adjoint.{name}")
+    raise AttributeError(f"module 'adjoint' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_LATER])
+
+
+__all__ = [
+    "Generator", "Size", "Tensor", "__version__", "abs", "absolute", "acos", "acosh",
+    "adaptive_avg_pool1d", "adaptive_max_pool1d", "add", "addcdiv", "addcmul", "addmm", "adjoint",
+    "all", "allclose", "amax", "amin", "aminmax", "angle", "any", "arange", "arccos", "arccosh",
+    "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "argmax", "argmin", "argsort", "argwhere",
+    "as_strided", "as_tensor", "asarray", "asin", "asinh", "atan", "atan2", "atanh", "atleast_1d",
+    "atleast_2d", "autograd", "avg_pool1d", "batch_norm", "bernoulli", "bfloat16", "binomial",
+    "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
+    "bitwise_xor", "bmm", "bool", "broadcast_shapes", "broadcast_tensors", "broadcast_to",
+    "can_cast", "cat", "cdouble", "ceil", "cfloat", "chunk", "clamp", "clamp_max", "clamp_min",
+    "clip", "clone", "complex", "complex64", "complex128", "concat", "concatenate", "conj",
+    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cos",
+    "cosh", "count_nonzero", "cumprod", "cumsum", "device", "diag", "diag_embed", "diagonal",
+    "diagonal_scatter", "digamma", "dist", "div", "divide", "dot", "double", "dsplit", "dtype", "e",
+    "embedding", "empty", "empty_like", "empty_permuted", "empty_strided", "enable_grad", "eq",
+    "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "eye", "finfo", "flatten", "flip",
+    "fliplr", "flipud", "float", "float16", "float32", "float64", "floor", "floor_divide", "fmod",
+    "fork_rng", "frac", "from_dlpack", "from_numpy", "frombuffer", "full", "full_like", "gather",
+    "ge", "ger", "get_default_dtype", "get_printoptions", "get_rng_state", "greater",
+    "greater_equal", "gt", "half", "hsplit", "hypot", "iinfo", "imag", "index_add", "index_copy",
+    "index_fill", "index_put", "index_select", "inf", "inference_mode", "initial_seed", "int",
+    "int8", "int16", "int32", "int64", "is_anomaly_check_nan_enabled", "is_anomaly_enabled",
+    "is_grad_enabled", "is_inference_mode_enabled", "is_tensor", "isclose", "isfinite", "isinf",
+    "isnan", "kthvalue", "layer_norm", "le", "lerp", "less", "less_equal", "lgamma", "linspace",
+    "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "logit", "logspace", "logsumexp", "long", "lt", "manual_seed",
+    "masked_fill", "masked_scatter", "masked_select", "matmul", "max", "max_pool1d", "max_pool2d",
+    "max_pool3d", "maximum", "mean", "median", "meshgrid", "min", "minimum", "mm", "moveaxis",
+    "movedim", "msort", "mul", "multinomial", "multiply", "mv", "nan", "nan_to_num", "nansum",
+    "narrow", "ne", "neg", "negative", "no_grad", "nonzero", "norm", "normal", "not_equal", "ones",
+    "ones_like", "outer", "pairwise_distance", "permute", "pi", "poisson", "polygamma", "pow",
+    "prod", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+    "randperm", "ravel", "real", "reciprocal", "relu", "remainder", "reshape", "resolve_conj",
+    "result_type", "roll", "rot90", "round", "rsqrt", "rsub", "scalar_tensor", "scatter",
+    "scatter_add", "seed", "select", "select_scatter", "set_default_dtype", "set_grad_enabled",
+    "set_printoptions", "set_rng_state", "short", "sigmoid", "sign", "sin", "sinh", "slice_scatter",
+    "softmax", "sort", "split", "split_with_sizes", "sqrt", "square", "squeeze", "stack", "std",
+    "std_mean", "sub", "subtract", "sum", "swapaxes", "swapdims", "t", "take", "take_along_dim",
+    "tan", "tanh", "tensor", "tensor_split", "tile", "topk", "trace", "transpose", "tril",
+    "tril_indices", "triu", "triu_indices", "true_divide", "trunc", "uint8", "unbind", "unflatten",
+    "unsqueeze", "var", "var_mean", "view_as_complex", "view_as_real", "vsplit", "where", "xlogy",
+    "zeros", "zeros_like",
+]

@@ -44,7 +44,9 @@ def grid(*sizes, line=lambda n: band(n, 1, 1), full=False):
         else:
             eye = sp.eye_array
             matrix = sp.kron(eye(size), matrix) + sp.kron(step, eye(matrix.shape[0]))
-    return sp.csr_array(matrix)
+    matrix = sp.csr_array(matrix)
+    matrix.eliminate_zeros()
+    return matrix
 
 
 def arrow(n, width=1, first=True):

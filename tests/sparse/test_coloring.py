@@ -1,4 +1,4 @@
-"""Colourings are colourings, by brute force; and known structure gets the colours it is known for."""
+"""Colourings are colourings, by brute force; known structure gets the colours it is known for."""
 
 import itertools
 import time
@@ -6,13 +6,13 @@ import time
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+
 from adjoint.sparse.coloring import color_columns, color_jacobian, color_rows, count, dense_lines
 from adjoint.sparse.csr import canonical, transpose
 from adjoint.sparse.greedy import color_greedily
 from adjoint.sparse.symmetric import color_star, color_triangular
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.sparse.patterns import arrow, band, cycle, grid, masks, scattered, symmetric
 
 

@@ -6,10 +6,10 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from adjoint.sparse import ColoredPattern
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adjoint.sparse import ColoredPattern
 from tests.sparse.patterns import (
     arrow,
     band,
@@ -212,7 +212,7 @@ def test_transposes(name, mode):
     turned = pattern.T
     assert turned.n_colors == pattern.n_colors
     assert_same(recovered(turned, sp.csr_array(matrix.T)), sp.csr_array(matrix.T))
-    assert turned.T == pattern
+    assert pattern == turned.T
 
 
 def test_the_transpose_of_a_hessian_is_itself():
@@ -265,22 +265,23 @@ def test_another_file_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(indptr=[0, 1], indices=[0], shape=(2, 2)), "indptr does not describe 2 rows"),
-        (dict(indptr=[0, 2, 1], indices=[0], shape=(2, 2)), "indptr must not fall"),
-        (dict(indptr=[0, 1, 2], indices=[0, 2], shape=(2, 2)), "between 0 and 1"),
-        (dict(indptr=[0, 2, 2], indices=[1, 0], shape=(2, 2)), "must rise"),
-        (dict(indptr=[0, 2, 2], indices=[1, 1], shape=(2, 2)), "must rise"),
-        (dict(indptr=[0.0, 1.0, 1.0], indices=[1], shape=(2, 2)), "arrays of integers"),
-        (dict(column_colors=None), "column_colors is missing"),
-        (dict(column_colors=[0]), "one colour for each of 2"),
-        (dict(column_colors=[0, -2]), "one colour for each of 2"),
-        (dict(row_colors=[0, 0]), "row_colors does not belong"),
-        (dict(mode="forward"), "mode 'forward' is none of 'jvp', 'vjp', 'bidirectional', 'hvp'"),
-        (dict(order=[0, 1]), "positions"),
+        ({"indptr": [0, 1], "indices": [0], "shape": (2, 2)}, "indptr does not describe 2 rows"),
+        ({"indptr": [0, 2, 1], "indices": [0], "shape": (2, 2)}, "indptr must not fall"),
+        ({"indptr": [0, 1, 2], "indices": [0, 2], "shape": (2, 2)}, "between 0 and 1"),
+        ({"indptr": [0, 2, 2], "indices": [1, 0], "shape": (2, 2)}, "must rise"),
+        ({"indptr": [0, 2, 2], "indices": [1, 1], "shape": (2, 2)}, "must rise"),
+        ({"indptr": [0.0, 1.0, 1.0], "indices": [1], "shape": (2, 2)}, "arrays of integers"),
+        ({"column_colors": None}, "column_colors is missing"),
+        ({"column_colors": [0]}, "one colour for each of 2"),
+        ({"column_colors": [0, -2]}, "one colour for each of 2"),
+        ({"row_colors": [0, 0]}, "row_colors does not belong"),
+        ({"mode": "forward"}, "mode 'forward' is none of 'jvp', 'vjp', 'bidirectional', 'hvp'"),
+        ({"order": [0, 1]}, "positions"),
     ],
 )
 def test_arrays_that_make_no_pattern(arguments, message):
-    right = dict(indptr=[0, 1, 2], indices=[0, 1], shape=(2, 2), mode="jvp", column_colors=[0, 0])
+    right = {"indptr": [0, 1, 2], "indices": [0, 1], "shape": (2, 2), "mode": "jvp"}
+    right["column_colors"] = [0, 0]
     assert ColoredPattern(**right).check().nnz == 2
     with pytest.raises(ValueError, match=message):
         ColoredPattern(**(right | arguments))

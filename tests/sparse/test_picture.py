@@ -6,12 +6,12 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import given
+
 from adjoint.sparse import ColoredPattern
 from adjoint.sparse.closed_form import described
 from adjoint.sparse.csr import canonical
 from adjoint.sparse.picture import braille
-from hypothesis import given
-
 from tests.sparse.patterns import arrow, band, grid, masks, scattered
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -12,7 +12,7 @@ from tests.torch_parity.harness import Raised, both, name, raises
 
 def observe(torch: Any, steps: list[Step], kind_of_base: str, square: bool) -> list[Any]:
     """Run the steps; return errors on the way, the state of every tensor, the gradients."""
-    leaf = torch.linspace(-1.0, 1.5, 9, dtype=torch.float64).reshape(3, 3).clone()
+    leaf = (torch.arange(9.0, dtype=torch.float64) * 0.3125 - 1).reshape(3, 3).clone()
     w = torch.tensor(0.75, dtype=torch.float64, requires_grad=True)
     base = leaf if kind_of_base == "plain" else leaf.requires_grad_()
     if kind_of_base == "result":
@@ -33,6 +33,10 @@ def observe(torch: Any, steps: list[Step], kind_of_base: str, square: bool) -> l
             if which in ("copy", "add_other") and not fits(tuple(other.shape), tuple(t.shape)):
                 continue
             observed.append(raises(lambda: write(t, which, w, other, b, c)))  # noqa: B023
+            for view in tensors:
+                # PyTorch gives a view its new history when asked for it, and refuses some writes
+                # before: ask, so that both libraries are in the same state.
+                raises(lambda view=view: view.grad_fn)
         else:
             error = raises(lambda: reads.append(t * t if square else t * (1.0 + c)))  # noqa: B023
             observed.append(error)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from adjoint.array import dtypes
+from adjoint.autograd.function_forward import push_function
 from adjoint.autograd.function_node import (
     BackwardCFunction,
     FunctionCtx,
@@ -25,6 +26,7 @@ from adjoint.autograd.function_node import (
     save,
 )
 from adjoint.core import mode as modes
+from adjoint.core.duals import ceiling, levels_of, open_levels
 from adjoint.core.hooks import NodeHooks
 from adjoint.core.inplace import bump
 from adjoint.core.mode import get_mode, set_mode
@@ -144,6 +146,9 @@ class Function:
         context.needs_input_grad = needs = tuple(
             [is_tensor and a._edge is not None for a, is_tensor in zip(args, tensors)]
         )
+        dual = bool(open_levels) and bool(levels_of(args))
+        if dual:
+            unseen = ceiling.set(0)
         mode = get_mode()
         set_mode(mode & ~modes.GRAD)
         try:
@@ -152,15 +157,20 @@ class Function:
                 cls.setup_context(context, args, result)
             else:
                 result = cls.forward(context, *args, **kwargs)
+            set_mode(mode)
+            inputs = [a for a, is_tensor in zip(args, tensors) if is_tensor]
+            outputs = result if isinstance(result, tuple) else (result,)
+            _check_marks(context, outputs)
+            if mode & modes.GRAD and True in needs:
+                wrapped = _record(context, inputs, outputs, outputs is not result, mode)
+            else:
+                wrapped = _leave_unrecorded(context, inputs, outputs)
         finally:
             set_mode(mode)
-        inputs = [a for a, is_tensor in zip(args, tensors) if is_tensor]
-        outputs = result if isinstance(result, tuple) else (result,)
-        _check_marks(context, outputs)
-        if mode & modes.GRAD and True in needs:
-            wrapped = _record(context, inputs, outputs, outputs is not result, mode)
-        else:
-            wrapped = _leave_unrecorded(context, inputs, outputs)
+            if dual:
+                ceiling.reset(unseen)
+        if dual:
+            push_function(context, args, outputs, wrapped)
         return tuple(wrapped) if outputs is result else wrapped[0]
 
 
@@ -285,7 +295,7 @@ def _wrap(
     if dirty:
         bump(output)
         rebase(output, out_edge(node, nr))
-        refresh_views(output)
+        refresh_views(output._version_counter())
         return output
     if given:
         output = _alias(output)

@@ -18,6 +18,7 @@ from typing import Any
 
 from adjoint.core import errors
 from adjoint.core import mode as modes
+from adjoint.core.duals import ceiling, copy_tangents, without
 from adjoint.core.node import Node, OutEdge
 from adjoint.core.saved import PackedValue, pack, saved_hooks
 from adjoint.core.tensor_base import TensorBase, make_tensor
@@ -33,13 +34,14 @@ class _SavedOutput:
     cycle).
     """
 
-    __slots__ = ("desc", "nr", "raw", "version")
+    __slots__ = ("desc", "dual", "nr", "raw", "version")
 
     def __init__(self, tensor: TensorBase, nr: int) -> None:
         self.raw = tensor._array
         self.desc = tensor._desc
         self.nr = nr
         self.version = _version_of(tensor)
+        self.dual: Any = None  # a tensor with the output's tangents
 
 
 class FunctionCtx:
@@ -55,6 +57,7 @@ class FunctionCtx:
 
     _accessed = False
     _dirty: tuple[Any, ...] = ()
+    _in_jvp = False
     _materialize = True
     _node: weakref.ref[BackwardCFunction] | None = None
     _non_differentiable: tuple[Any, ...] = ()
@@ -88,10 +91,13 @@ class FunctionCtx:
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
-        """The tensors given to `save_for_backward`.
+        """The tensors given to `save_for_backward`; inside ``jvp`` those given to
+        `save_for_forward`.
 
         Raises: RuntimeError if they were freed by an earlier backward or overwritten since.
         """
+        if self._in_jvp:
+            return tuple([without(t, ceiling.get()) for t in self._to_save_forward])
         saved = self._saved
         if saved is None:
             raise errors.freed(self)
@@ -132,6 +138,8 @@ class FunctionCtx:
             raise errors.modified(self, "saved tensor", entry.desc, counter, entry.version, origin)
         made = make_tensor(entry.raw, edge, entry.desc)
         made._counter = counter
+        if entry.dual is not None:
+            copy_tangents(entry.dual, made)
         return made
 
     def __getattr__(self, attribute: str) -> Any:

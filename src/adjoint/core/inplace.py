@@ -179,7 +179,7 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
                 node.counter = counter
             rebase(t, node)
     if counter.views:
-        refresh_views(t)
+        refresh_views(counter)
     if before is not None:
         push_write(op, t, before, params, node)
     return t

@@ -31,6 +31,19 @@ R = TypeVar("R")
 Forward = Callable[Concatenate[Any, P], R]
 
 
+def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """The names after ``xp``, the keyword-only ones, and whether there is a ``*name``.
+
+    Read off the code object: `inspect.signature` would take most of the time of an import.
+    """
+    code = function.__code__
+    names, count, keywords = code.co_varnames, code.co_argcount, code.co_kwonlyargcount
+    positional, only = names[1:count], names[count : count + keywords]
+    if not code.co_flags & inspect.CO_VARARGS:
+        return positional, only, False
+    return (*positional, names[count + keywords]), only, True
+
+
 class Rule:
     """A rule and the names of what it needs beside ``xp`` and the cotangent (or tangents)."""
 
@@ -38,7 +51,7 @@ class Rule:
 
     def __init__(self, function: Callable[..., Any], op: Op) -> None:
         self.function = function
-        self.names = tuple(inspect.signature(function).parameters)[2:]
+        self.names = _parameters(function)[0][1:]
         for name in self.names:
             op.kind_of(name)
 
@@ -69,14 +82,14 @@ class Op:
         symbol: str = "",
         straight: bool = True,
     ) -> None:
-        parameters = list(inspect.signature(forward).parameters.values())[1:]
+        operands, parameters, variadic = _parameters(forward)
         self.name = forward.__name__.strip("_")
         self.forward = forward
         self.family = family
         self.joint = joint
-        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-        self.operands = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
-        self.parameters = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        self.variadic = variadic
+        self.operands = operands
+        self.parameters = parameters
         self.position = {name: i for i, name in enumerate(self.operands)}
         self.promoted = tuple(self.position[n] for n in promoted or ())
         self.to_float = to_float

@@ -25,7 +25,7 @@ from adjoint.core.op import Op
 from adjoint.core.plan import versions_of
 from adjoint.core.saved import pack, saved_hooks
 from adjoint.core.tensor_base import TensorBase, make_tensor
-from adjoint.core.views import MULTI_OUTPUT, NORMAL, InvalidEdge, link_view
+from adjoint.core.views import MULTI_OUTPUT, InvalidEdge, link_view
 
 __all__ = ["apply", "compute", "record"]
 
@@ -320,7 +320,7 @@ def wrap_several(
                 made._version_counter()
         if op.view:
             link_view(_PickView(op, nr), operands[0], made, params, mode)
-            if made._side.made == NORMAL and made._side.base is not None:
+            if mode & modes.GRAD and not mode & modes.INFERENCE:
                 made._side.made = MULTI_OUTPUT
         elif mode & modes.INFERENCE:
             made._rare().inference = True

@@ -59,8 +59,7 @@ def link_view(op: Any, source: Any, made: Any, params: dict[str, Any], mode: int
         side.base = source
         side.steps = (step,)
     if not mode & modes.GRAD or mode & modes.INFERENCE:
-        if side.made == NORMAL:
-            side.made = IN_INFERENCE if mode & modes.INFERENCE else NO_GRAD
+        side.made = IN_INFERENCE if mode & modes.INFERENCE else NO_GRAD
         if source._edge is not None:
             made._edge = ViewSink(made)
     side.node = op.node_name
@@ -295,7 +294,7 @@ def refresh_views(t: Any) -> None:
             view._edge = InvalidEdge(invalid_view(view, True))
             view._desc = slow_descriptor(view._desc)
         elif view._desc.dtype.category >= dtypes.FLOATING:
-            saved = (view._side.steps, base._desc)
+            saved = (side.steps, base._desc)
             view._edge = _bare_node(
                 AsStridedBackward0, (base._edge,), saved, _as_strided_plan, view._desc
             )

@@ -15,9 +15,25 @@ import numpy as np
 from adjoint.array import dtypes
 from adjoint.core.errors import scalar_name
 from adjoint.core.inplace import apply_inplace
-from adjoint.core.tensor_base import make_tensor
+from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops import activation, pointwise
+from adjoint.ops.adaptive_pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+)
 from adjoint.ops.classes import cross_entropy, nll_loss
+from adjoint.ops.conv import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from adjoint.ops.create import empty
 from adjoint.ops.embedding import embedding, one_hot
 from adjoint.ops.loss import (
@@ -31,18 +47,43 @@ from adjoint.ops.loss import (
 )
 from adjoint.ops.matmul import linear
 from adjoint.ops.norm import batch_norm, layer_norm
+from adjoint.ops.pad import pad
 from adjoint.ops.pointwise import relu as _relu
 from adjoint.ops.pointwise import sigmoid, softplus, tanh
+from adjoint.ops.pool import (
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
 from adjoint.ops.random_inplace import bernoulli_
 from adjoint.ops.softmax import log_softmax as _log_softmax
 from adjoint.ops.softmax import softmax as _softmax
+from adjoint.ops.unfold import fold, unfold
 from adjoint.tensor import Tensor
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "dropout",
     "dropout1d",
@@ -51,6 +92,7 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "fold",
     "gelu",
     "glu",
     "hardshrink",
@@ -67,10 +109,14 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
     "mish",
     "mse_loss",
     "nll_loss",
     "one_hot",
+    "pad",
     "prelu",
     "relu",
     "relu6",
@@ -87,13 +133,19 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "unfold",
 ]
 
 # ---- activations ---------------------------------------------------------------------------------
 
 
-def _run(function: Any, input: Tensor, inplace: bool, **params: Any) -> Tensor:
+def _run(function: Any, input: Any, inplace: bool, **params: Any) -> Tensor:
     """Call an operator, or overwrite ``input`` with its result."""
+    if not isinstance(input, TensorBase):
+        name = function.op.name
+        raise TypeError(
+            f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
     return apply_inplace(function.op, input, (), params) if inplace else function(input, **params)
 
 

@@ -153,8 +153,8 @@ def check_shapes(
     if x[1] != channels:
         raise RuntimeError(
             f"{given or f'Given groups={groups}, weight of size {size}'}, expected input{list(x)} "
-            f"to have {channels} channels, but got {x[1]} channels instead "
-            "(the input is (batch, channels, *space))"
+            f"to have {channels} channels, but got {x[1]} channels instead. "
+            "(Input is (batch, channels, *space) or (channels, *space).)"
         )
     if bias is not None and bias._desc.shape != (filters,):
         raise RuntimeError(
@@ -181,11 +181,11 @@ def check_dtypes(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
             tail = tail and f"{tail}a dense tensor"
             raise RuntimeError(
                 f"Input type ({_legacy(found)}) and weight type ({_legacy(other)}) should be the "
-                f"same{tail} (convert one of them with .to())"
+                f"same{tail}. (Convert one of them with .to().)"
             )
         raise RuntimeError(
-            f"expected scalar type {scalar_name(found)} but found {scalar_name(other)} "
-            "(input and weight of a convolution must have one dtype: convert one with .to())"
+            f"expected scalar type {scalar_name(found)} but found {scalar_name(other)}. "
+            "(Input and weight of a convolution must have one dtype: convert one with .to().)"
         )
     if bias is not None and bias._desc.dtype is not found:
         raise RuntimeError(

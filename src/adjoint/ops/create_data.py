@@ -219,7 +219,15 @@ def asarray(
         made = made.to(wanted)
     elif copy:
         made = clone(made)
-    wants = made._edge is not None if requires_grad is None else requires_grad
+    wants = requires_grad
+    if requires_grad is None:
+        wants = made._edge is not None
+        if wants:
+            warn(
+                "torch.asarray: unspecified requires_grad now defaults to obj.requires_grad "
+                "instead of False. Pass requires_grad=False explicitly to get the old behavior "
+                "and silence this warning."
+            )
     if not wants:
         return made.detach() if made._edge is not None else made
     return made if made._edge is not None else made.requires_grad_()

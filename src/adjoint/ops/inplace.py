@@ -115,7 +115,12 @@ def _copy(xp: Any, input: Array, src: Array) -> Array:
     return xp.copy(xp.astype(xp.broadcast_to(src, input.shape), input.dtype))
 
 
-@operator("linear", (lambda xp, g: xp.zeros_like(g),), linear=True, node="FillBackward2")
+@operator(
+    "linear",
+    (lambda xp, g: xp.zeros_like(g),),
+    jvp=lambda xp, t: xp.zeros_like(t),
+    node="FillBackward2",
+)
 def _fill(xp: Any, input: Array, *, value: Any) -> Array:
     """Return ``value`` everywhere."""
     return xp.full(input.shape, value, input.dtype)
@@ -235,7 +240,7 @@ def zero_history(t: Tensor, name: str) -> None:
         kind = _named_zeros[name] = type(name, (base,), {"__slots__": ()})
     node.__class__ = kind
     rebase(t, node)
-    refresh_views(t)
+    refresh_views(t._version_counter())
 
 
 _named_zeros: dict[str, type[Node]] = {}

@@ -133,7 +133,7 @@ def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tens
         if size + before + after < 0:
             raise RuntimeError(
                 "narrow(): length must be non-negative. "
-                f"(padding ({before}, {after}) cuts more off than the {size} elements of the dim)"
+                f"(Padding ({before}, {after}) cuts off more than the {size} elements of the dim.)"
             )
     return _constant_pad(input, widths=widths, value=value)
 

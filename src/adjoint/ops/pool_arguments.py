@@ -105,8 +105,8 @@ def _check_dims(function: str, spatial: int, shape: Shape) -> None:
             f"got:{list(shape)}"
         )
     raise RuntimeError(
-        f"non-empty {spatial + 1}D or {spatial + 2}D (batch mode) tensor expected for input "
-        f"({function} got a tensor of shape {list(shape)})"
+        f"non-empty {spatial + 1}D or {spatial + 2}D (batch mode) tensor expected for input. "
+        f"({function} got a tensor of shape {list(shape)}.)"
     )
 
 
@@ -192,7 +192,7 @@ def _check_output(function: str, shape: Shape, windows: tuple[Window, ...]) -> N
         before, after = (by((channels, *middle, *s), "x") for s in (space, sizes))
         raise RuntimeError(
             f"Given input size: ({before}). Calculated output size: ({after}). Output size is too "
-            "small (no window fits into the input)"
+            "small. (No window fits into the input: pad it, or make kernel_size smaller.)"
         )
 
 

@@ -74,6 +74,6 @@ def without_batch(made: Tensor, input: Tensor, spatial: int) -> Tensor:
 def not_implemented(kernel: str, input: Tensor) -> NotImplementedError:
     """Return PyTorch's refusal of a dtype."""
     return NotImplementedError(
-        f"\"{kernel}\" not implemented for '{scalar_name(input._desc.dtype)}' "
-        "(convert the input with .float())"
+        f"\"{kernel}\" not implemented for '{scalar_name(input._desc.dtype)}'. "
+        "(Convert the input with .float().)"
     )

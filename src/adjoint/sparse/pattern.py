@@ -244,13 +244,13 @@ class ColoredPattern:
 
     def compress(self, matrix: Any) -> tuple[Array, ...]:
         """Return the products of a known matrix with the seeds: what `recover` undoes."""
-        kinds: dict[str, list[Array]] = {}
-        for kind, _, seed in self.seeds(matrix.dtype):
+        kinds = [] if self._mode == "vjp" else ["hvp" if self._mode == "hvp" else "jvp"]
+        kinds += ["vjp"] if self._row_colors is not None else []
+        found = {k: np.zeros(s, matrix.dtype) for k, s in zip(kinds, self._compressed_shapes())}
+        for kind, start, seed in self.seeds(matrix.dtype):
             product = seed @ matrix if kind == "vjp" else (matrix @ seed.T).T
-            kinds.setdefault(kind, []).append(np.asarray(product))
-        shapes = self._compressed_shapes()
-        found = [np.concatenate(parts) for parts in kinds.values()]
-        return tuple(found) if len(found) == len(shapes) else tuple(map(np.zeros, shapes))
+            found[kind][start : start + len(seed)] = product
+        return tuple(found.values())
 
     def to_scipy(self, data: Any = None) -> Any:
         """Return a `scipy.sparse.csr_array` with the non-zeros ``data``; without: True at each."""

@@ -29,11 +29,42 @@ from adjoint.nn.modules.activation import (
     Tanhshrink,
     Threshold,
 )
-from adjoint.nn.modules.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
-from adjoint.nn.modules.container import ModuleDict, ModuleList, Sequential
-from adjoint.nn.modules.dropout import Dropout, Dropout1d, Dropout2d, Dropout3d
-from adjoint.nn.modules.flatten import Flatten, Unflatten
-from adjoint.nn.modules.linear import Identity, Linear
+from adjoint.nn.modules.batchnorm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+)
+from adjoint.nn.modules.container import (
+    ModuleDict,
+    ModuleList,
+    Sequential,
+)
+from adjoint.nn.modules.conv import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+)
+from adjoint.nn.modules.dropout import (
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+)
+from adjoint.nn.modules.flatten import (
+    Flatten,
+    Unflatten,
+)
+from adjoint.nn.modules.fold import (
+    Fold,
+    Unfold,
+)
+from adjoint.nn.modules.linear import (
+    Identity,
+    Linear,
+)
 from adjoint.nn.modules.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -45,10 +76,50 @@ from adjoint.nn.modules.loss import (
     NLLLoss,
     SmoothL1Loss,
 )
-from adjoint.nn.modules.module import Module
-from adjoint.nn.modules.normalization import LayerNorm
-from adjoint.nn.modules.parameter_container import ParameterDict, ParameterList
-from adjoint.nn.modules.sparse import Embedding
+from adjoint.nn.modules.module import (
+    Module,
+)
+from adjoint.nn.modules.normalization import (
+    LayerNorm,
+)
+from adjoint.nn.modules.padding import (
+    CircularPad1d,
+    CircularPad2d,
+    CircularPad3d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ConstantPad3d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReflectionPad3d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ReplicationPad3d,
+    ZeroPad1d,
+    ZeroPad2d,
+    ZeroPad3d,
+)
+from adjoint.nn.modules.parameter_container import (
+    ParameterDict,
+    ParameterList,
+)
+from adjoint.nn.modules.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+)
+from adjoint.nn.modules.sparse import (
+    Embedding,
+)
 
 __all__ = [
     "CELU",
@@ -56,11 +127,32 @@ __all__ = [
     "GELU",
     "GLU",
     "SELU",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout1d",
@@ -68,6 +160,7 @@ __all__ = [
     "Dropout3d",
     "Embedding",
     "Flatten",
+    "Fold",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -82,6 +175,9 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
     "Mish",
     "Module",
     "ModuleDict",
@@ -92,6 +188,12 @@ __all__ = [
     "ParameterList",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -106,4 +208,8 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "Unflatten",
+    "Unfold",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
 ]
