@@ -15,7 +15,7 @@ import warnings as _warnings
 from typing import Any as _Any
 
 # fmt: off
-from adjoint import autograd
+from adjoint import autograd, func
 from adjoint._version import __version__
 from adjoint.array import tuning as _tuning
 from adjoint.array.device import Size, device
@@ -92,8 +92,8 @@ from adjoint.ops.random_sampling import (
     bernoulli, binomial, multinomial, normal, poisson,
 )
 from adjoint.ops.reduce import (
-    all, amax, amin, any, argmax, argmin, count_nonzero, cumsum, is_tensor, mean, prod, std, sum,
-    var,
+    all, amax, amin, any, argmax, argmin, count_nonzero, cumsum, is_complex, is_floating_point,
+    is_nonzero, is_tensor, mean, numel, prod, std, sum, var,
 )
 from adjoint.ops.scatter import (
     index_add, index_copy, index_fill, index_put, masked_fill, masked_scatter, scatter, scatter_add,
@@ -165,7 +165,7 @@ pi = 3.141592653589793
 e = 2.718281828459045
 
 # Packages that are loaded when they are first named: most programs need only some of them.
-_LATER = ("func", "nn", "optim", "sparse", "testing", "utils", "viz")
+_LATER = ("cuda", "func", "nn", "optim", "sparse", "testing", "utils", "viz")
 
 
 def __getattr__(name: str) -> _Any:
@@ -195,29 +195,30 @@ __all__ = [
     "embedding", "empty", "empty_like", "empty_permuted", "empty_strided", "enable_grad", "eq",
     "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "eye", "finfo", "flatten", "flip",
     "fliplr", "flipud", "float", "float16", "float32", "float64", "floor", "floor_divide", "fmod",
-    "fork_rng", "frac", "from_dlpack", "from_numpy", "frombuffer", "full", "full_like", "gather",
-    "ge", "ger", "get_default_dtype", "get_printoptions", "get_rng_state", "greater",
+    "fork_rng", "frac", "from_dlpack", "from_numpy", "frombuffer", "full", "full_like", "func",
+    "gather", "ge", "ger", "get_default_dtype", "get_printoptions", "get_rng_state", "greater",
     "greater_equal", "gt", "half", "hsplit", "hypot", "iinfo", "imag", "index_add", "index_copy",
     "index_fill", "index_put", "index_select", "inf", "inference_mode", "initial_seed", "int",
     "int8", "int16", "int32", "int64", "is_anomaly_check_nan_enabled", "is_anomaly_enabled",
-    "is_grad_enabled", "is_inference_mode_enabled", "is_tensor", "isclose", "isfinite", "isinf",
-    "isnan", "kthvalue", "layer_norm", "le", "lerp", "less", "less_equal", "lgamma", "linspace",
-    "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logical_and", "logical_not",
-    "logical_or", "logical_xor", "logit", "logspace", "logsumexp", "long", "lt", "manual_seed",
-    "masked_fill", "masked_scatter", "masked_select", "matmul", "max", "max_pool1d", "max_pool2d",
-    "max_pool3d", "maximum", "mean", "median", "meshgrid", "min", "minimum", "mm", "moveaxis",
-    "movedim", "msort", "mul", "multinomial", "multiply", "mv", "nan", "nan_to_num", "nansum",
-    "narrow", "ne", "neg", "negative", "no_grad", "nonzero", "norm", "normal", "not_equal", "ones",
-    "ones_like", "outer", "pairwise_distance", "permute", "pi", "poisson", "polygamma", "pow",
-    "prod", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
-    "randperm", "ravel", "real", "reciprocal", "relu", "remainder", "reshape", "resolve_conj",
-    "result_type", "roll", "rot90", "round", "rsqrt", "rsub", "scalar_tensor", "scatter",
-    "scatter_add", "seed", "select", "select_scatter", "set_default_dtype", "set_grad_enabled",
-    "set_printoptions", "set_rng_state", "short", "sigmoid", "sign", "sin", "sinh", "slice_scatter",
-    "softmax", "sort", "split", "split_with_sizes", "sqrt", "square", "squeeze", "stack", "std",
-    "std_mean", "sub", "subtract", "sum", "swapaxes", "swapdims", "t", "take", "take_along_dim",
-    "tan", "tanh", "tensor", "tensor_split", "tile", "topk", "trace", "transpose", "tril",
-    "tril_indices", "triu", "triu_indices", "true_divide", "trunc", "uint8", "unbind", "unflatten",
-    "unsqueeze", "var", "var_mean", "view_as_complex", "view_as_real", "vsplit", "where", "xlogy",
-    "zeros", "zeros_like",
+    "is_complex", "is_floating_point", "is_grad_enabled", "is_inference_mode_enabled", "is_nonzero",
+    "is_tensor", "isclose", "isfinite", "isinf", "isnan", "kthvalue", "layer_norm", "le", "lerp",
+    "less", "less_equal", "lgamma", "linspace", "log", "log1p", "log2", "log10", "log_softmax",
+    "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logit", "logspace",
+    "logsumexp", "long", "lt", "manual_seed", "masked_fill", "masked_scatter", "masked_select",
+    "matmul", "max", "max_pool1d", "max_pool2d", "max_pool3d", "maximum", "mean", "median",
+    "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "msort", "mul", "multinomial",
+    "multiply", "mv", "nan", "nan_to_num", "nansum", "narrow", "ne", "neg", "negative", "no_grad",
+    "nonzero", "norm", "normal", "not_equal", "numel", "ones", "ones_like", "outer",
+    "pairwise_distance", "permute", "pi", "poisson", "polygamma", "pow", "prod", "promote_types",
+    "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "ravel",
+    "real", "reciprocal", "relu", "remainder", "reshape", "resolve_conj", "result_type", "roll",
+    "rot90", "round", "rsqrt", "rsub", "scalar_tensor", "scatter", "scatter_add", "seed", "select",
+    "select_scatter", "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state",
+    "short", "sigmoid", "sign", "sin", "sinh", "slice_scatter", "softmax", "sort", "split",
+    "split_with_sizes", "sqrt", "square", "squeeze", "stack", "std", "std_mean", "sub", "subtract",
+    "sum", "swapaxes", "swapdims", "t", "take", "take_along_dim", "tan", "tanh", "tensor",
+    "tensor_split", "tile", "topk", "trace", "transpose", "tril", "tril_indices", "triu",
+    "triu_indices", "true_divide", "trunc", "uint8", "unbind", "unflatten", "unsqueeze", "var",
+    "var_mean", "view_as_complex", "view_as_real", "vsplit", "where", "xlogy", "zeros",
+    "zeros_like",
 ]

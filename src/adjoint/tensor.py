@@ -12,8 +12,8 @@ from typing import Any
 from adjoint.array import dtypes
 from adjoint.array.device import as_device, device
 from adjoint.core import mode as modes
-from adjoint.core.tensor_base import TensorBase, register_tensor_class
 from adjoint.core.duals import copy_tangents
+from adjoint.core.tensor_base import TensorBase, register_tensor_class
 from adjoint.core.views import slow_descriptor
 from adjoint.ops import (
     arithmetic,
@@ -22,11 +22,13 @@ from adjoint.ops import (
     compare,
     complex,
     create,
+    create_data,
     index,
     join,
     norms,
     part,
     pointwise,
+    random_sampling,
     reduce,
     special,
     strided,
@@ -34,6 +36,7 @@ from adjoint.ops import (
 from adjoint.ops import gather as picking
 from adjoint.ops import matmul as products
 from adjoint.ops import scatter as placing
+from adjoint.ops import softmax as softmaxes
 from adjoint.ops import sort as sorting
 from adjoint.ops import view as views
 from adjoint.tensor_inplace import TensorInplace
@@ -213,6 +216,10 @@ class Tensor(TensorInplace):
     topk = sorting.topk
     kthvalue = sorting.kthvalue
     median = sorting.median
+    softmax = softmaxes.softmax
+    log_softmax = softmaxes.log_softmax
+    bernoulli = random_sampling.bernoulli
+    multinomial = random_sampling.multinomial
     logsumexp = norms.logsumexp
     norm = norms.norm
     dist = norms.dist
@@ -247,6 +254,14 @@ class Tensor(TensorInplace):
     conj = complex.conj
     resolve_conj = complex.resolve_conj
     angle = complex.angle
+
+    new = create.new
+    new_empty = create.new_empty
+    new_empty_strided = create.new_empty_strided
+    new_full = create.new_full
+    new_ones = create.new_ones
+    new_zeros = create.new_zeros
+    new_tensor = create_data.new_tensor
 
     view = views.view
     reshape = views.reshape
@@ -330,6 +345,14 @@ class Tensor(TensorInplace):
     def expand_as(self, other: Tensor) -> Tensor:
         """Return it repeated to the shape of ``other``."""
         return self.expand(other.shape)
+
+    def where(self, condition: Tensor, other: Any) -> Tensor:
+        """Return its elements where ``condition`` holds, those of ``other`` elsewhere."""
+        return pointwise.where(condition, self, other)
+
+    def polygamma(self, n: int) -> Tensor:
+        """Return the ``n``-th derivative of the digamma function."""
+        return special.polygamma(n, self)
 
     @property
     def T(self) -> Tensor:

@@ -5,7 +5,7 @@ In: operators and their in-place forms.  Out: the third layer of `Tensor`.
 
 from __future__ import annotations
 
-from adjoint.ops import compare, inplace, pointwise, scatter, special
+from adjoint.ops import compare, inplace, pointwise, random_inplace, scatter, special
 from adjoint.ops import inplace_forms as forms
 from adjoint.ops.inplace import inplace as in_place
 from adjoint.ops.inplace_forms import operator_form
@@ -119,3 +119,11 @@ class TensorInplace(TensorState):
     transpose_ = swapaxes_ = swapdims_ = forms.transpose_
     unsqueeze_ = forms.unsqueeze_
     squeeze_ = forms.squeeze_
+    bernoulli_ = random_inplace.bernoulli_
+    cauchy_ = random_inplace.cauchy_
+    exponential_ = random_inplace.exponential_
+    geometric_ = random_inplace.geometric_
+    log_normal_ = random_inplace.log_normal_
+    normal_ = random_inplace.normal_
+    random_ = random_inplace.random_
+    uniform_ = random_inplace.uniform_

@@ -15,6 +15,7 @@ import numpy as np
 from adjoint.array import dtypes
 from adjoint.core import backward as backward_
 from adjoint.core import errors
+from adjoint.core.duals import drop_tangent, levels_of, redescribe, usual_descriptor
 from adjoint.core.node import AccumulateGrad, node_of
 from adjoint.core.tensor_base import Counter, TensorBase, make_tensor
 from adjoint.core.views import adopt_views, import_retain
@@ -184,7 +185,7 @@ class TensorState(TensorFacts):
 
     def detach(self) -> Any:
         """Return a tensor over the same memory that is cut off from the graph."""
-        made = make_tensor(self._memory(), None, self._desc)
+        made = make_tensor(self._memory(), None, usual_descriptor(self._desc))
         made._counter = self._version_counter()
         if self._side is not None and self._side.inference:
             made._rare().inference = True
@@ -206,12 +207,14 @@ class TensorState(TensorFacts):
                 "torch/optim/optimizer.py as a solution."
             )
         self._edge = None
+        for number in levels_of((self,)):
+            drop_tangent(self, number)
         return self
 
     @property
     def data(self) -> Any:
         """A tensor over the same memory whose changes the tape does not see."""
-        made = make_tensor(self._memory(), None, self._desc)
+        made = make_tensor(self._memory(), None, usual_descriptor(self._desc))
         made._counter = Counter()
         return made
 
@@ -225,7 +228,7 @@ class TensorState(TensorFacts):
                 "dtype"
             )
         self._array = value._memory()
-        self._desc = value._desc
+        redescribe(self, value._desc)
         if self._edge is not None and self._edge.leaf:
             self._edge.adopt(self)
 

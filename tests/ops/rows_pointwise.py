@@ -38,6 +38,7 @@ ROWS: list[OpCase] = [
     binary("div", lambda a, b: a / b, also=COMPLEX),
     binary("add_scaled", lambda a, b, alpha: a + alpha * b, alpha=2.5),
     binary("sub_scaled", lambda a, b, alpha: a - alpha * b, alpha=2.5),
+    binary("div_rounded", lambda a, b, rounding: np.floor(a / b), rounding="floor"),
     unary("rsub_number", lambda a, other: other - a, other=2.0),
     binary("rsub_general", lambda a, b: b - a),
     unary("neg", lambda a: -a, also=COMPLEX),

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tests.ops.cases import OpCase, row, unary, values
 
 V = values
 A = V((2, 3, 4))
+
+
+def _windows(a: Any, axis: int, size: int, step: int) -> Any:
+    windows = np.lib.stride_tricks.sliding_window_view(a, size, axis)
+    return windows[(slice(None),) * axis + (slice(None, None, step),)]
+
+
+def _add_windows(a: Any, shape: Any, axis: int, size: int, step: int) -> Any:
+    made = np.zeros(shape)
+    for place, window in enumerate(a):
+        made[place * step : place * step + size] += window
+    return made
+
+
+def _as_strided(a: Any, shape: Any, strides: Any, offset: int, layout: Any) -> Any:
+    flat = a.ravel()
+    made = np.empty(shape)
+    for place in np.ndindex(*shape):
+        made[place] = flat[offset + sum(p * s for p, s in zip(place, strides))]
+    return made
 
 
 ROWS: list[OpCase] = [
@@ -151,6 +173,39 @@ ROWS: list[OpCase] = [
         "copy",
         [(V((2, 3), "real", "a"), V((2, 3), "real", "b")), (V((2, 3), "real", "a"), V((3,)))],
         lambda a, b: np.broadcast_to(b, a.shape),
+    ),
+    row("clone_rows", [(V((2, 3)),), (V((2, 3)).T,)], lambda a: a),
+    row(
+        "view_dtype",
+        [(V((2, 3)), {"dtype": np.dtype("int64")}), (V((2, 3)), {"dtype": np.dtype("float32")})],
+        lambda a, dtype: a.view(dtype),
+        skip={
+            "vjp": "bytes have no derivative",
+            "second_order": "bytes have no derivative",
+            "versions": "nothing is ever saved",
+        },
+    ),
+    row(
+        "windows",
+        [
+            (V((7,)), {"axis": 0, "size": 3, "step": 2}),
+            (A, {"axis": 1, "size": 2, "step": 1}),
+            (A, {"axis": 2, "size": 2, "step": 2}),
+        ],
+        _windows,
+    ),
+    row(
+        "add_windows",
+        [(V((3, 3)), {"shape": (7,), "axis": 0, "size": 3, "step": 2})],
+        _add_windows,
+    ),
+    row(
+        "as_strided",
+        [
+            (V((6,)), {"shape": (3, 3), "strides": (1, 1), "offset": 1, "layout": (1,)}),
+            (V((2, 3)), {"shape": (3,), "strides": (2,), "offset": 0, "layout": (3, 1)}),
+        ],
+        _as_strided,
     ),
     row("fill", [(V((2, 3)), {"value": 1.5})], lambda a, value: np.full_like(a, value)),
     row("zero", [(V((2, 3)),)], np.zeros_like),

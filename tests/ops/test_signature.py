@@ -37,7 +37,7 @@ def test_documentation_says_what_is_returned(op: Op) -> None:
 @pytest.mark.parametrize("op", OPS)
 def test_family_and_node(op: Op) -> None:
     assert op.family in FAMILIES
-    assert re.fullmatch(r"[A-Z]\w*(Backward\d+(_\w*)?|Backwards)", op.node_name)
+    assert re.fullmatch(r"[A-Z]\w*(Backward\d+(_\w*)?|Backwards)|Identity", op.node_name)
     if op.family in ("linear", "bilinear", "movement"):
         assert op.linear
     if op.view:

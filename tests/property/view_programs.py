@@ -60,7 +60,8 @@ def view_of(t: Any, which: str, b: int, c: int, no_grad: Callable[[], Any]) -> A
     if which == "expand":
         return t.unsqueeze(0).expand(2, *shape) if len(shape) < 3 else None
     if which == "unfold":
-        return t.unfold(dim, 1 + c % size, 1) if len(shape) < 3 else None
+        length = 1 + c % size  # windows that do not overlap: writing to others is undefined
+        return t.unfold(dim, length, length) if len(shape) < 3 else None
     with no_grad():
         return t[(*lead, slice(c % size, None))]
 

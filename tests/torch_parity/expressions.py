@@ -1,6 +1,6 @@
 """One expression, two libraries: evaluated with each as ``torch``, the answers compared as text.
 
-In: expressions that may use ``torch``, ``t`` (``torch.tensor``), ``np`` and names of the test's own.
+In: expressions that may use ``torch``, ``t`` (``torch.tensor``), ``np`` and the test's own.
 Out: an assertion that value, warnings or exception (class and first sentence) are the same.
 """
 

@@ -36,9 +36,11 @@ __all__ = [
     "levels_of",
     "open_level",
     "open_levels",
+    "redescribe",
     "set_tangent",
     "share_memory",
     "tangent_of",
+    "usual_descriptor",
     "without",
 ]
 
@@ -105,6 +107,12 @@ def set_tangent(tensor: Any, number: int, tangent: Any) -> None:
     tensor._desc = _slow(tensor._desc)
 
 
+def redescribe(tensor: Any, desc: Descriptor) -> None:
+    """Note that ``tensor`` got other data, which ``desc`` describes; it stays dual if it is."""
+    dual = tensor._side is not None and tensor._side.tangents is not None
+    tensor._desc = _slow(desc) if dual else usual_descriptor(desc)
+
+
 def drop_tangent(tensor: Any, number: int) -> None:
     """Take the tangent at a level away."""
     side = tensor._side
@@ -114,7 +122,7 @@ def drop_tangent(tensor: Any, number: int) -> None:
     if not side.tangents:
         side.tangents = None
         if tensor.__torch_function__ is None:
-            tensor._desc = _usual(tensor._desc)
+            tensor._desc = usual_descriptor(tensor._desc)
 
 
 def copy_tangents(source: Any, target: Any) -> None:
@@ -144,7 +152,7 @@ def without(tensor: Any, number: int) -> Any:
     side = tensor._side if isinstance(tensor, TensorBase) else None
     if side is None or side.tangents is None or max(side.tangents) < number:
         return tensor
-    made = make_tensor(tensor._array, tensor._edge, _usual(tensor._desc))
+    made = make_tensor(tensor._array, tensor._edge, usual_descriptor(tensor._desc))
     made._counter = tensor._version_counter()
     for lower, tangent in side.tangents.items():
         if lower < number:
@@ -174,8 +182,8 @@ def _slow(desc: Descriptor) -> Descriptor:
     return _stored(kind, desc)
 
 
-def _usual(desc: Descriptor) -> Descriptor:
-    """The descriptor that a tensor had before it became dual."""
+def usual_descriptor(desc: Descriptor) -> Descriptor:
+    """The descriptor of a tensor that is not dual, of what ``desc`` describes."""
     if _slow_types.get(desc.numpy) is not desc.type:
         return desc
     return _stored(array_type(desc.dtype), desc)

@@ -92,11 +92,14 @@ def modified(
 
 
 def short_name(node: Any) -> str:
-    """The name of an operation in a sentence: ``Mul`` for ``MulBackward0``."""
+    """The name of an operation in a sentence: ``Mul`` for ``MulBackward0``, ``Sum1`` for
+    ``SumBackward1``.
+    """
     name: str = node.name()
-    if "::" in name:
+    operation, word, number = name.rpartition("Backward")
+    if "::" in name or not operation or not (number.isdigit() or not number):
         return name
-    return name.rstrip("0123456789").removesuffix("Backward") or name
+    return operation + ("" if number == "0" else number)
 
 
 def output_of(edge: Any) -> str:

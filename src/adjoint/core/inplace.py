@@ -52,7 +52,7 @@ def check_writable(t: TensorBase, recording: bool) -> None:
     if base is not None:
         if side.made:  # type: ignore[union-attr]
             if type(edge) is InvalidEdge:
-                edge.refuse()
+                raise RuntimeError(edge.written)
             raise RuntimeError(invalid_view(t, False))
         if (edge is not None and edge.leaf) or (base._edge is not None and base._edge.leaf):
             raise RuntimeError(

@@ -19,7 +19,6 @@ Note [Views without a future]
 
 from __future__ import annotations
 
-import re
 import weakref
 from typing import Any, NoReturn
 
@@ -33,7 +32,16 @@ from adjoint.core.node import Node, ViewSink, next_seq, node_of
 from adjoint.core.plan import tensor_world
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
-__all__ = ["import_retain", "link_view", "living_views", "rebase", "refresh_views", "replay", "slow_descriptor"]
+__all__ = [
+    "adopt_views",
+    "import_retain",
+    "link_view",
+    "living_views",
+    "rebase",
+    "refresh_views",
+    "replay",
+    "slow_descriptor",
+]
 
 _new = object.__new__
 NORMAL, NO_GRAD, MULTI_OUTPUT, IN_FUNCTION, IN_INFERENCE = range(5)
@@ -281,17 +289,16 @@ def rebase(t: Any, node: Node) -> None:
     _move_retained(base)
 
 
-def refresh_views(t: Any) -> None:
-    """New edges for the living views of what ``t`` shares memory with, after a write."""
-    side = t._side
-    base = t if side is None or side.base is None else side.base
-    if base._edge is None or base._counter is None or not base._counter.views:
-        return
-    for view in living_views(base):
-        if type(view._edge) is InvalidEdge:
+def refresh_views(counter: Any) -> None:
+    """New edges for the living views of memory that was overwritten."""
+    for reference in counter.views or ():
+        view = reference()
+        side = None if view is None else view._side
+        base = None if side is None else side.base
+        if base is None or base._edge is None or type(view._edge) is InvalidEdge:
             continue
-        if view._side.made != NORMAL:
-            view._edge = InvalidEdge(invalid_view(view, True))
+        if side.made != NORMAL:
+            view._edge = InvalidEdge(invalid_view(view, True), invalid_view(view, False))
             view._desc = slow_descriptor(view._desc)
         elif view._desc.dtype.category >= dtypes.FLOATING:
             saved = (side.steps, base._desc)
@@ -315,16 +322,17 @@ def import_retain(t: Any) -> None:
 class InvalidEdge:
     """The edge of a view that cannot be used any more; see Note [Views without a future]."""
 
-    __slots__ = ("message",)
+    __slots__ = ("used", "written")
 
     nr = 0
 
-    def __init__(self, message: str) -> None:
-        self.message = message
+    def __init__(self, used: str, written: str) -> None:
+        self.used = used
+        self.written = written
 
     def refuse(self) -> NoReturn:
         """Raise what PyTorch raises when the view is used."""
-        raise RuntimeError(self.message)
+        raise RuntimeError(self.used)
 
     def __getattr__(self, name: str) -> Any:
         self.refuse()  # leaf, node, desc: there are none
@@ -340,7 +348,7 @@ def invalid_view(t: TensorBase, indirect: bool) -> str:
     if node is None:
         start = f"A view was created in {where} mode"
     else:
-        start = f"Output {t._edge.nr} of {re.sub(r'Backward[0-9]*$', '', node.name())} is a view"
+        start = f"Output {t._edge.nr} of {errors.short_name(node)} is a view"
         if made in (NO_GRAD, IN_INFERENCE):
             start += f" of a view which was created in {where} mode"
     what = (

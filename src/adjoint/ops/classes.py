@@ -59,16 +59,16 @@ def _nll_vjp(
 ) -> Array:
     index, each = _weights(xp, g.dtype, target, weight, ignore_index, dense)
     shape = tuple(index.shape)
+    axis = min(len(input_shape) - 1, 1)
+    index = xp.expand_dims(index, (axis,))
     if reduction == "mean":
         g = g / (xp.size(shape) if each is None else xp.sum(each))
-    if each is None:
-        sent = xp.broadcast_to(-g, shape)
+    if each is None and reduction != "none":
+        sent = xp.broadcast_to(-g, tuple(index.shape))
     else:
-        sent = xp.where(each == 0, xp.zeros_like(each), -g * each)
-    axis = min(len(input_shape) - 1, 1)
-    return xp.scatter_add(
-        xp.expand_dims(sent, (axis,)), input_shape, xp.expand_dims(index, (axis,)), axis
-    )
+        kept = -g if each is None else xp.where(each == 0, xp.zeros_like(each), -g * each)
+        sent = xp.expand_dims(kept, (axis,))
+    return xp.scatter_add(sent, input_shape, index, axis)
 
 
 def _nll(
@@ -83,6 +83,9 @@ def _nll(
     index, each = _weights(xp, input.dtype, target, weight, ignore_index, dense)
     axis = min(input.ndim - 1, 1)
     picked = xp.take_along_axis(input, xp.expand_dims(index, (axis,)), axis)
+    if each is None and reduction != "none":
+        total = xp.sum(picked)
+        return -total if reduction == "sum" else total / -xp.size(tuple(index.shape))
     losses = -xp.squeeze(picked, (axis,))
     if each is not None:
         # An ignored sample contributes nothing, whatever its score, nan included.
@@ -90,9 +93,7 @@ def _nll(
     if reduction == "none":
         return losses
     total = xp.sum(losses)
-    if reduction == "sum":
-        return total
-    return total / (xp.size(tuple(index.shape)) if each is None else xp.sum(each))
+    return total if reduction == "sum" else total / xp.sum(each)
 
 
 @general(_nll_vjp)

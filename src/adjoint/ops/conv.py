@@ -45,6 +45,14 @@ def _settings(stride: Shape, padding: Shape, dilation: Shape, groups: int) -> Se
     return {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
 
 
+def _conv_to(xp: Any, x: Array, w: Array, shape: Shape, settings: Settings) -> Array:
+    """Return the convolution of the given shape: with output padding more windows may fit."""
+    made = xp.conv(x, w, **settings)
+    if tuple(made.shape) == tuple(shape):
+        return made
+    return xp.slice(made, tuple(slice(0, n) for n in shape))
+
+
 # ---- the three faces (Note [Three faces]) --------------------------------------------------------
 
 
@@ -72,8 +80,8 @@ def _conv(
 
 
 @bilinear(
-    lambda xp, g, weight, stride, padding, dilation, groups: xp.conv(
-        g, weight, **_settings(stride, padding, dilation, groups)
+    lambda xp, g, weight, grad_shape, stride, padding, dilation, groups: _conv_to(
+        xp, g, weight, grad_shape, _settings(stride, padding, dilation, groups)
     ),
     lambda xp, g, grad, weight_shape, stride, padding, dilation, groups: xp.conv_weight(
         grad, g, weight_shape, **_settings(stride, padding, dilation, groups)
@@ -96,8 +104,8 @@ def _conv_input(
 
 
 @bilinear(
-    lambda xp, g, input, stride, padding, dilation, groups: xp.conv(
-        input, g, **_settings(stride, padding, dilation, groups)
+    lambda xp, g, input, grad_shape, stride, padding, dilation, groups: _conv_to(
+        xp, input, g, grad_shape, _settings(stride, padding, dilation, groups)
     ),
     lambda xp, g, grad, input_shape, stride, padding, dilation, groups: xp.conv_input(
         grad, g, input_shape, **_settings(stride, padding, dilation, groups)
@@ -156,8 +164,8 @@ def _convolution(
 
 
 @general(
-    lambda xp, g, weight, stride, padding, dilation, groups: xp.conv(
-        g, weight, **_settings(stride, padding, dilation, groups)
+    lambda xp, g, weight, input_shape, stride, padding, dilation, groups: _conv_to(
+        xp, g, weight, input_shape, _settings(stride, padding, dilation, groups)
     ),
     lambda xp, g, input, weight_shape, stride, padding, dilation, groups: xp.conv_weight(
         input, g, weight_shape, **_settings(stride, padding, dilation, groups)

@@ -21,6 +21,7 @@ from adjoint.ops.create_options import (
     checked_dtype,
     finish,
     leaf,
+    limits_of,
     not_implemented,
     out_dtype,
     type_name_of,
@@ -36,8 +37,9 @@ __all__ = ["arange", "linspace", "logspace", "range_", "tril_indices", "triu_ind
 # vector is rounded so, and the k-th adds k * step to that rounded number. (PyTorch with several
 # threads starts its vectors anew in each thread's part of more than 32,768 elements; here there is
 # one part.) `linspace` steps from the start in the first half and from the end in the second, with
-# a fused multiply-add in the dtype itself; float16 and bfloat16 round the product first. `logspace`
-# takes its steps in float64 from ends rounded to the dtype.
+# a fused multiply-add in the dtype itself (integers: in float64, cut off at the end); float16 and
+# bfloat16 round the product first. `logspace` takes its steps in float64 from ends that were
+# rounded to the dtype.
 
 Tensor = Any
 DType = Any
@@ -240,11 +242,12 @@ def _line(start: Any, end: Any, count: int, kind: dtypes.dtype) -> Array:
     index = np.arange(count)
     half = count // 2
     if kind.category == dtypes.INTEGRAL:
-        low, high = int(scalar(int(start))), int(scalar(int(end)))
-        step = np.float32(high - low) / np.float32(count - 1)
-        rising = low + step * index.astype(np.float32)
-        falling = high - step * (count - 1 - index).astype(np.float32)
-        return np.trunc(np.where(index < half, rising, falling)).astype(kind.numpy)
+        low, high = (float(_wrapped(int(end_), kind)) for end_ in (start, end))
+        made = np.empty(count)
+        step = (high - low) / (count - 1)
+        made[:half] = fused_64(index[:half].astype(np.float64), step, low)
+        made[half:] = fused_64(index[half:] - (count - 1.0), step, high)
+        return np.trunc(made).astype(kind.numpy)
     with np.errstate(all="ignore"):
         first, last = scalar(start), scalar(end)
         step = (last - first) / scalar(count - 1)
@@ -257,6 +260,17 @@ def _line(start: Any, end: Any, count: int, kind: dtypes.dtype) -> Array:
         made[:half] = fused_64(wide[:half], float(step), float(first))
         made[half:] = fused_64(wide[half:] - (count - 1), float(step), float(last))
         return made
+
+
+def _wrapped(value: int, kind: dtypes.dtype) -> Any:
+    """``value`` in an integer dtype; of an unsigned one, negative values wrap around.
+
+    Raises: RuntimeError if the dtype does not hold it.
+    """
+    least, most = limits_of(kind)
+    if not (least if kind.is_signed else -most) <= value <= most:
+        raise RuntimeError(f"value cannot be converted to type {kind.name}_t without overflow")
+    return np.array(value).astype(kind.numpy)
 
 
 def logspace(

@@ -235,13 +235,6 @@ def _sizes(data: Any) -> list[int]:
 
 def _walked(data: Any, dtype: dtypes.dtype | None) -> Any:
     sizes = _sizes(data)
-    if len(data) and isinstance(data[0], np.ndarray) and isinstance(data, list):
-        warn(
-            "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider "
-            "converting the list to a single numpy.ndarray with numpy.array() before converting "
-            "to a tensor.",
-            6,
-        )
     if dtype is None:
         dtype = _dtype_of(data)
     made = np.empty(sizes, dtype.numpy)
@@ -251,6 +244,13 @@ def _walked(data: Any, dtype: dtypes.dtype | None) -> Any:
 
 
 def _store(target: Any, data: Any, dim: int, dtype: dtypes.dtype) -> None:
+    if isinstance(data, np.ndarray):
+        warn(
+            "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider "
+            "converting the list to a single numpy.ndarray with numpy.array() before converting "
+            "to a tensor.",
+            7 + dim,
+        )
     if not is_sequence(data):
         raise TypeError("not a sequence")
     if len(data) != target.shape[0]:

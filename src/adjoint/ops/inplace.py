@@ -119,6 +119,7 @@ def _copy(xp: Any, input: Array, src: Array) -> Array:
     "linear",
     (lambda xp, g: xp.zeros_like(g),),
     jvp=lambda xp, t: xp.zeros_like(t),
+    linear=True,
     node="FillBackward2",
 )
 def _fill(xp: Any, input: Array, *, value: Any) -> Array:
@@ -173,7 +174,7 @@ for _function, _write in (
     (_zero, _write_zero),
 ):
     _function.op.overwrite = _write  # type: ignore[attr-defined]
-for _function in (_fill, _fill_value, _zero):
+for _function in (_fill, _zero):
     _function.op.overlapping = True  # type: ignore[attr-defined]
 _copy.op.node_class.namespace = "torch::autograd::"  # type: ignore[attr-defined]
 

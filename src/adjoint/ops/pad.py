@@ -20,6 +20,7 @@ Widths = tuple[tuple[int, int], ...]
 
 @linear(
     lambda xp, g, widths: xp.pad(g, tuple((-before, -after) for before, after in widths), 0),
+    jvp=lambda xp, t, widths: xp.pad(t, widths, 0),
     node="ConstantPadNdBackward0",
     saved_names={"widths": "pad"},
 )

@@ -408,6 +408,27 @@ def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
     return sum(logical_not(logical_not(input)), dim)
 
 
+def numel(input: Tensor) -> int:
+    """Return the number of elements."""
+    count: int = input.numel()
+    return count
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Return whether the dtype is a floating-point one."""
+    return bool(input.is_floating_point())
+
+
+def is_complex(input: Tensor) -> bool:
+    """Return whether the dtype is a complex one."""
+    return bool(input.is_complex())
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Return whether the one element of ``input`` is not zero."""
+    return bool(input)
+
+
 def is_tensor(value: Any) -> bool:
     """Return whether ``value`` is a Tensor."""
     return isinstance(value, TensorBase)

@@ -57,7 +57,13 @@ def _scatter(xp: Any, input: Array, src: Array, index: Array, *, axis: int) -> A
     return overwritten(xp, input, _along(index, axis), _cut(src, index.shape))
 
 
-@operator("linear", (_uncovered_along, None), linear=True, node="ScatterBackward1")
+@operator(
+    "linear",
+    (_uncovered_along, None),
+    jvp=lambda xp, t, index, axis: _uncovered_along(xp, t[0], index, axis),
+    linear=True,
+    node="ScatterBackward1",
+)
 def _scatter_number(xp: Any, input: Array, index: Array, *, axis: int, value: Any) -> Array:
     """Return ``input`` with a number written along one axis."""
     return overwritten(xp, input, _along(index, axis), value)
@@ -106,7 +112,12 @@ def _index_copy(xp: Any, input: Array, source: Array, index: Array, *, axis: int
     return overwritten(xp, input, places(index, (axis,)), source)
 
 
-@operator("linear", (_uncovered, None), linear=True)
+@operator(
+    "linear",
+    (_uncovered, None),
+    jvp=lambda xp, t, index, axis: _uncovered(xp, t[0], index, axis),
+    linear=True,
+)
 def _index_fill(xp: Any, input: Array, index: Array, *, axis: int, value: Any) -> Array:
     """Return ``input`` with a number at the places of one axis that a vector names."""
     return overwritten(xp, input, places(index, (axis,)), value)
@@ -127,7 +138,9 @@ def _unmasked(xp: Any, g: Array, mask: Array) -> Array:
     return xp.where(mask, xp.zeros_like(g), g)
 
 
-@operator("linear", (_unmasked, None), linear=True)
+@operator(
+    "linear", (_unmasked, None), jvp=lambda xp, t, mask: _unmasked(xp, t[0], mask), linear=True
+)
 def _masked_fill(xp: Any, input: Array, mask: Array, *, value: Any) -> Array:
     """Return ``input`` with a number where ``mask`` is true."""
     return xp.where(mask, value, input)
@@ -213,6 +226,8 @@ _writes(_index_fill_tensor, _copy_places)
 _writes(_masked_fill, _fill_masked)
 _writes(_masked_fill_tensor, _fill_masked_tensor)
 _writes(_masked_scatter, _place_masked)
+for _function in (_index_fill, _index_fill_tensor, _masked_fill, _masked_fill_tensor):
+    _function.op.overlapping = True  # type: ignore[attr-defined]
 
 
 # ---- a call, checked: the same for the copy and for the write ------------------------------------

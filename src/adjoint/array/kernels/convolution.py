@@ -68,7 +68,7 @@ def conv_add(
     groups: int = 1,
 ) -> Array:
     """Return `conv` plus a number per filter, added while the result is in the cache."""
-    windows = _windows(x.shape, w.shape, stride, padding, dilation)
+    windows = _windows(x.shape, w.shape, stride, padding, dilation, None)
     sizes = tuple(window.output for window in windows)
     y = np.empty((len(x), len(w), *sizes), x.dtype)
     shift = None if bias is None else bias.reshape(-1, *(1,) * len(windows))
@@ -108,7 +108,7 @@ def conv_input(
 
     Shape: g (N, out, *space'), w (out, C / groups, *kernel); result ``x_shape`` = (N, C, *space).
     """
-    windows = _windows(x_shape, w.shape, stride, padding, dilation)
+    windows = _windows(x_shape, w.shape, stride, padding, dilation, g.shape)
     x = np.empty(x_shape, g.dtype)
     if not x.size or not g.size:
         x.fill(0)
@@ -174,7 +174,7 @@ def conv_weight(
 
     Shape: g (N, out, *space'), x (N, C, *space); result ``w_shape`` = (out, C / groups, *kernel).
     """
-    windows = _windows(x.shape, w_shape, stride, padding, dilation)
+    windows = _windows(x.shape, w_shape, stride, padding, dilation, g.shape)
     if not x.size or not g.size:
         return np.zeros(w_shape, g.dtype)
     g = np.ascontiguousarray(g)
@@ -210,12 +210,21 @@ def conv_weight(
 
 
 def _windows(
-    x: Shape, w: Shape, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
+    x: Shape,
+    w: Shape,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    y: Shape | None,
 ) -> list[Window]:
-    return [
+    """Return the windows; ``y`` may have fewer outputs than fit (``output_padding``)."""
+    windows = [
         Window(n, output_size(n, k, s, p, d), k, s, p, d)
         for n, k, s, p, d in zip(x[2:], w[2:], stride, padding, dilation, strict=True)
     ]
+    if y is None:
+        return windows
+    return [window._replace(output=n) for window, n in zip(windows, y[2:], strict=True)]
 
 
 def _unit(size: int) -> Window:

@@ -41,7 +41,8 @@ def _positions(size: int, before: int, after: int, mode: str) -> Array:
     if mode == "replicate":
         return places.clip(0, size - 1)
     if mode == "circular":
-        return places % size
+        first, last = max(-before, 0), size - max(-after, 0)  # what is cut off does not come back
+        return first + (places - first) % max(last - first, 1)
     return size - 1 - abs(size - 1 - abs(places))  # reflect
 
 
