@@ -46,7 +46,7 @@ from adjoint.ops.compare import (
     logical_or, logical_xor, lt, ne,
 )
 from adjoint.ops.complex import (
-    angle, complex, conj, imag, real, resolve_conj, view_as_complex, view_as_real,
+    angle, complex, conj, imag, real, resolve_conj, sgn, view_as_complex, view_as_real,
 )
 from adjoint.ops.conv import (
     conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d,
@@ -68,6 +68,7 @@ from adjoint.ops.gather import (
 from adjoint.ops.join import (
     cat, chunk, dsplit, hsplit, split, split_with_sizes, stack, tensor_split, unbind, vsplit,
 )
+from adjoint.ops.masked import masked_fill, masked_scatter
 from adjoint.ops.matmul import (
     addmm, bmm, dot, matmul, mm, mv,
 )
@@ -96,7 +97,7 @@ from adjoint.ops.reduce import (
     is_nonzero, is_tensor, mean, numel, prod, std, sum, var,
 )
 from adjoint.ops.scatter import (
-    index_add, index_copy, index_fill, index_put, masked_fill, masked_scatter, scatter, scatter_add,
+    index_add, index_copy, index_fill, index_put, scatter, scatter_add,
 )
 from adjoint.ops.softmax import log_softmax, softmax
 from adjoint.ops.sort import (
@@ -214,7 +215,7 @@ __all__ = [
     "real", "reciprocal", "relu", "remainder", "reshape", "resolve_conj", "result_type", "roll",
     "rot90", "round", "rsqrt", "rsub", "scalar_tensor", "scatter", "scatter_add", "seed", "select",
     "select_scatter", "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state",
-    "short", "sigmoid", "sign", "sin", "sinh", "slice_scatter", "softmax", "sort", "split",
+    "sgn", "short", "sigmoid", "sign", "sin", "sinh", "slice_scatter", "softmax", "sort", "split",
     "split_with_sizes", "sqrt", "square", "squeeze", "stack", "std", "std_mean", "sub", "subtract",
     "sum", "swapaxes", "swapdims", "t", "take", "take_along_dim", "tan", "tanh", "tensor",
     "tensor_split", "tile", "topk", "trace", "transpose", "tril", "tril_indices", "triu",

@@ -25,6 +25,7 @@ from adjoint.ops import (
     create_data,
     index,
     join,
+    masked,
     norms,
     part,
     pointwise,
@@ -254,6 +255,7 @@ class Tensor(TensorInplace):
     conj = complex.conj
     resolve_conj = complex.resolve_conj
     angle = complex.angle
+    sgn = complex.sgn
 
     new = create.new
     new_empty = create.new_empty
@@ -320,8 +322,8 @@ class Tensor(TensorInplace):
     index_copy = placing.index_copy
     index_fill = placing.index_fill
     index_put = placing.index_put
-    masked_fill = placing.masked_fill
-    masked_scatter = placing.masked_scatter
+    masked_fill = masked.masked_fill
+    masked_scatter = masked.masked_scatter
     scatter = placing.scatter
     select_scatter = part.select_scatter
     slice_scatter = part.slice_scatter

@@ -203,7 +203,12 @@ class TensorFacts(TensorBase):
         return self.item()
 
     def __float__(self) -> float:
-        return float(self._number())
+        value = self._number()
+        if isinstance(value, complex):
+            if value.imag:
+                raise RuntimeError("value cannot be converted to type double without overflow")
+            value = value.real
+        return float(value)
 
     def __int__(self) -> int:
         return int(self._number())

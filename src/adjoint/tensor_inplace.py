@@ -5,7 +5,7 @@ In: operators and their in-place forms.  Out: the third layer of `Tensor`.
 
 from __future__ import annotations
 
-from adjoint.ops import compare, inplace, pointwise, random_inplace, scatter, special
+from adjoint.ops import compare, inplace, masked, pointwise, random_inplace, scatter, special
 from adjoint.ops import inplace_forms as forms
 from adjoint.ops.inplace import inplace as in_place
 from adjoint.ops.inplace_forms import operator_form
@@ -110,8 +110,8 @@ class TensorInplace(TensorState):
     index_copy_ = scatter.index_copy_
     index_fill_ = scatter.index_fill_
     index_put_ = scatter.index_put_
-    masked_fill_ = scatter.masked_fill_
-    masked_scatter_ = scatter.masked_scatter_
+    masked_fill_ = masked.masked_fill_
+    masked_scatter_ = masked.masked_scatter_
 
     # ---- another shape -----------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from adjoint.array import dtypes
 from adjoint.core import backward as backward_
 from adjoint.core import errors
 from adjoint.core.duals import drop_tangent, levels_of, redescribe, usual_descriptor
+from adjoint.core.mode import INFERENCE, get_mode
 from adjoint.core.node import AccumulateGrad, node_of
 from adjoint.core.tensor_base import Counter, TensorBase, make_tensor
 from adjoint.core.views import adopt_views, import_retain
@@ -62,13 +63,18 @@ class TensorState(TensorFacts):
 
         Raises: RuntimeError for integer tensors, and for stopping at a tensor that is not a leaf.
         """
+        if not isinstance(requires_grad, int):
+            raise TypeError(
+                "requires_grad_(): argument 'requires_grad' (position 1) must be bool, not "
+                f"{type(requires_grad).__name__}"
+            )
         edge = self._edge
         if requires_grad:
             if edge is None:
                 if self._desc.dtype.category < dtypes.FLOATING:
                     raise RuntimeError("only Tensors of floating point dtype can require gradients")
                 side = self._side
-                if side is not None and side.inference:
+                if side is not None and side.inference and not get_mode() & INFERENCE:
                     raise RuntimeError(
                         "Setting requires_grad=True on inference tensor outside InferenceMode is "
                         "not "

@@ -118,14 +118,8 @@ ROWS: list[OpCase] = [
         _put,
     ),
     row("fill_value", [(A, V(()))], lambda a, value: np.full_like(a, value)),
-    row(
-        "slice_into",
-        [
-            (V((2, 3)), {"shape": (4, 3), "index": (slice(1, 3),)}),
-            (V((4,)), {"shape": (4, 3), "index": (slice(None), 1)}),
-        ],
-        _slice_into,
-    ),
+    row("slice_put", [(V((2, 3)), {"shape": (4, 3), "index": (slice(1, 3),)})], _slice_into),
+    row("select_into", [(V((4,)), {"shape": (4, 3), "index": (slice(None), 1)})], _slice_into),
     row(
         "pick_along",
         [(A, ALONG, {"axis": 0}), (A, np.array([[2], [0], [0], [1]]), {"axis": 1})],

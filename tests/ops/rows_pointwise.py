@@ -97,6 +97,7 @@ ROWS: list[OpCase] = [
     unary("softplus", _softplus, beta=1.0, threshold=20.0),
     unary("abs", np.abs, also=COMPLEX),
     unary("sign", np.sign),
+    unary("sgn", np.sign, also=("complex",)),
     unary("floor", np.floor, "fraction"),
     unary("ceil", np.ceil, "fraction"),
     unary("trunc", np.trunc, "fraction"),

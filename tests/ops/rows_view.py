@@ -102,6 +102,7 @@ ROWS: list[OpCase] = [
         lambda a, offset, axis1, axis2: np.diagonal(a, offset, axis1, axis2),
     ),
     unary("alias", lambda a: a),
+    unary("fw_primal", lambda a: a),
     unary("clone", lambda a: a, also=("complex",)),
     row(
         "cat",

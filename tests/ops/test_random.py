@@ -125,7 +125,7 @@ def test_a_part_of_a_tensor_is_filled_and_the_rest_keeps_its_history() -> None:
     x = leaf * 2
     random_inplace.uniform_(x[1:3])
     x.sum().backward()
-    assert x.grad_fn.name() == "CopySlices"
+    assert x.grad_fn.name().endswith("CopySlices")
     assert leaf.grad.tolist() == [2, 0, 0, 2]
 
 

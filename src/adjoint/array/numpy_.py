@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import kernels
-from adjoint.array.kernels import strides
+from adjoint.array.kernels import accumulate, strides
 
 Array = Any
 Shape = tuple[int, ...]
@@ -341,11 +341,7 @@ def take(x: Array, index: Any) -> Array:
     return made if made.flags.c_contiguous else np.ascontiguousarray(made)
 
 
-def index_add(g: Array, shape: Shape, index: Any) -> Array:
-    """Zeros of ``shape`` to which ``g`` is added at ``index``, repeated places summed in order."""
-    made = np.zeros(shape, g.dtype)
-    np.add.at(made, index, g)
-    return made
+index_add = accumulate.index_add
 
 
 def take_along_axis(x: Array, index: Array, axis: int) -> Array:
@@ -353,21 +349,7 @@ def take_along_axis(x: Array, index: Array, axis: int) -> Array:
     return x[along_axis(index, axis)]
 
 
-def scatter_add(g: Array, shape: Shape, index: Array, axis: int) -> Array:
-    """The transpose of `take_along_axis`: ``g`` added into zeros of ``shape``."""
-    made = np.zeros(shape, g.dtype)
-    where = along_axis(index, axis)
-    if g.shape != index.shape:
-        g = g[tuple(map(_first, index.shape))]
-    if index.shape[axis] == 1:
-        made[where] = g  # no place is named twice
-    else:
-        np.add.at(made, where, g)
-    return made
-
-
-def _first(n: int) -> Any:
-    return np.s_[:n]
+scatter_add = accumulate.scatter_add
 
 
 def along_axis(index: Array, axis: int) -> tuple[Array, ...]:

@@ -196,7 +196,7 @@ class Generator:
     def clone_state(self) -> Self:
         """A new generator that will give the same numbers."""
         clone = type(self)()
-        clone.set_state(Generator.get_state(self))
+        Generator.set_state(clone, Generator.get_state(self))
         return clone
 
     def __reduce__(self) -> tuple[Any, ...]:

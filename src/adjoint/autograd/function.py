@@ -299,7 +299,8 @@ def _wrap(
         return output
     if given:
         output = _alias(output)
-    elif output._edge is not None and output._edge.leaf:
+    side = output._side
+    if output._edge is not None and output._edge.leaf and (side is None or side.base is None):
         output = output.detach()  # a leaf that forward found outside: it stays a leaf
     side = output._side
     if side is not None and side.base is not None:

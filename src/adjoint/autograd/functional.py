@@ -382,7 +382,7 @@ def _by_columns(outputs: Tensors, xs: Tensors) -> list[list[Any]]:
 def _stacked(rows: Sequence[Tensors], shape: Any, xs: Tensors) -> list[Any]:
     if not rows:
         return [zeros(*shape, *x.shape, dtype=x.dtype) for x in xs]
-    return [stack([row[k] for row in rows], 0).view(*shape, *x.shape) for k, x in enumerate(xs)]
+    return [stack([row[k] for row in rows], 0).view((*shape, *x.shape)) for k, x in enumerate(xs)]
 
 
 def hessian(

@@ -154,7 +154,7 @@ def backward(
     """
     if inputs is not None and isinstance(inputs, Sequence) and not len(inputs):
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    if grad_tensors is None and inputs is None and not create_graph and _is_plain(tensors):
+    if grad_tensors is None and inputs is None and create_graph is False and _is_plain(tensors):
         desc = tensors._desc
         one = desc.constants_get(1)
         if one is None:

@@ -265,7 +265,7 @@ def _binary(op: Op) -> Callable[..., Any]:
                         plan = first if edge2 is None else both
                     else:
                         plan = None
-                elif desc.type is second.type:
+                elif desc.type is second.type and second.fast:
                     if desc.fast < level or (mode := get_mode()) > 1:
                         return apply(op, (input, other), {})
                     raw = kernel(input._array, other._array)
@@ -325,7 +325,7 @@ def _predicate(op: Op) -> Callable[..., Any]:
                     return apply(op, (input, other), {})
                 constant = desc.constants_get(other)
                 second = desc.constant(other) if constant is None else constant
-            elif desc.type is other._desc.type:
+            elif desc.type is other._desc.type and other._desc.fast:
                 second = other._array
             else:
                 return apply(op, (input, other), {})

@@ -36,6 +36,7 @@ __all__ = [
     "levels_of",
     "open_level",
     "open_levels",
+    "outside",
     "redescribe",
     "set_tangent",
     "share_memory",
@@ -152,11 +153,18 @@ def without(tensor: Any, number: int) -> Any:
     side = tensor._side if isinstance(tensor, TensorBase) else None
     if side is None or side.tangents is None or max(side.tangents) < number:
         return tensor
+    return outside(tensor, number)
+
+
+def outside(tensor: Any, number: int) -> Any:
+    """As `without`, but always another object: what keeps it does not keep ``tensor``."""
     made = make_tensor(tensor._array, tensor._edge, usual_descriptor(tensor._desc))
     made._counter = tensor._version_counter()
-    for lower, tangent in side.tangents.items():
-        if lower < number:
-            set_tangent(made, lower, tangent)
+    side = tensor._side
+    if side is not None and side.tangents is not None:
+        for lower, tangent in list(side.tangents.items()):
+            if lower < number:
+                set_tangent(made, lower, tangent)
     return made
 
 

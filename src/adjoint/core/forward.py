@@ -13,8 +13,8 @@ Note [Who pushes]
 
 Note [Own rules]
     ``jvp(xp, t, names...)`` names what it needs as a vjp does, and returns the result's tangent (a
-    tuple of several). ``t`` is the tangent of the only operand, or a tuple with one for each
-    operand, None where there is none.
+    tuple of several). ``t`` is the tangent of the operand that has a rule; where several have one,
+    a tuple with one for each operand, None where there is none.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ import numpy as np
 
 from adjoint.array import dtypes
 from adjoint.core import mode as modes
-from adjoint.core.duals import copy_tangents, levels_of, set_tangent, tangent_of, without
+from adjoint.core.duals import copy_tangents, levels_of, outside, set_tangent, tangent_of, without
 from adjoint.core.engine import run_backward
 from adjoint.core.fitting import fit
 from adjoint.core.mode import get_mode, mode_bits
 from adjoint.core.node import AccumulateGrad, Node
-from adjoint.core.plan import NEEDS, OPERAND, OUT, SHAPE, SHAPES, tensor_world
+from adjoint.core.plan import INDICES, NEEDS, OPERAND, OUT, SHAPE, SHAPES, tensor_world
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
 if TYPE_CHECKING:
@@ -61,10 +61,7 @@ def tangents_at(
     op: Op, operands: Tensors, params: dict[str, Any], outs: Tensors, number: int
 ) -> Tensors:
     """The tangents at one level of the results ``outs``; None for those that have none."""
-    given = [
-        tangent_of(o, number) if op.joint or op.rules[i] is not None else None
-        for i, o in enumerate(operands)
-    ]
+    given = [tangent_of(o, number) if _has_rule(op, i) else None for i, o in enumerate(operands)]
     none = (None,) * len(outs)
     if all(t is None for t in given):
         return none
@@ -79,17 +76,21 @@ def tangents_at(
     )
 
 
+def _has_rule(op: Op, i: int) -> bool:
+    """Whether an operator has a derivative by its i-th operand."""
+    return op.joint or (i < len(op.rules) and op.rules[i] is not None)
+
+
 def rule_of(op: Op, is_complex: bool = False) -> str:
     """Which way of Note [Who pushes] an operator takes, on real or on complex numbers."""
     if op.jvp is not None:
         return "own"
     if op.linear:
         return "bilinear" if op.family == "bilinear" else "linear"
-    if op.holomorphic or not is_complex:
-        if op.family == "elementwise":
-            return "elementwise"
-        if op.family == "reduction" and "axis" in op.parameters:
-            return "reduction"
+    if op.family == "elementwise":
+        return "elementwise"
+    if op.family == "reduction" and "axis" in op.parameters and not is_complex:
+        return "reduction"
     return "derived"
 
 
@@ -124,6 +125,19 @@ class _Call:
         self.number = number
         self.given = given
 
+    def off_tape(self) -> _Call:
+        """The same call, with nothing that gradients could flow to."""
+        made = object.__new__(_Call)
+        made.op, made.params, made.number, made.given = (
+            self.op,
+            self.params,
+            self.number,
+            self.given,
+        )
+        made.operands = tuple([_off_tape(o) for o in self.operands])
+        made.outs = tuple([_off_tape(outside(o, self.number)) for o in self.outs])
+        return made
+
     def is_complex(self) -> bool:
         """Whether complex numbers go in or come out."""
         return any(
@@ -133,7 +147,7 @@ class _Call:
 
     def out(self) -> Any:
         """The result, or the tuple of results."""
-        outs = tuple([without(o, self.number) for o in self.outs])
+        outs = tuple([outside(o, self.number) for o in self.outs])
         return outs if self.op.outputs > 1 else outs[0]
 
     def values(self, names: tuple[str, ...]) -> list[Any]:
@@ -150,6 +164,8 @@ class _Call:
                 found.append(tuple([_shape(o) for o in self.operands]))
             elif kind == OUT:
                 found.append(self.out())
+            elif kind == INDICES:
+                found.append(self.outs[1])
             elif kind == NEEDS:
                 found.append(tuple([t is not None for t in self.given]))
             else:
@@ -168,8 +184,9 @@ def _own(call: _Call) -> Any:
     """The operator's own rule."""
     rule = call.op.jvp
     assert rule is not None
-    single = len(call.operands) == 1 and not call.op.variadic
-    t = call.given[0] if single else call.given
+    op = call.op
+    places = [i for i in range(len(call.given)) if _has_rule(op, i)]
+    t = call.given if op.joint or len(places) > 1 else call.given[places[0]]
     return rule.function(tensor_world(), t, *call.values(rule.names))
 
 
@@ -177,15 +194,12 @@ def _linear(call: _Call) -> Any:
     """The operator itself on all tangents together; where there is none it is zero."""
     xp, op = tensor_world(), call.op
     moved = [
-        t if t is not None else x if _fixed(op, i, x) else xp.zeros_like(x)
+        (t if t is not None else xp.zeros_like(x))
+        if isinstance(x, TensorBase) and _has_rule(op, i)
+        else x
         for i, (t, x) in enumerate(zip(call.given, call.operands))
     ]
     return op.call(*moved, **call.params)
-
-
-def _fixed(op: Op, i: int, operand: Any) -> bool:
-    """Whether an operand is not among those in which the operator is linear."""
-    return not isinstance(operand, TensorBase) or not (op.joint or op.rules[i] is not None)
 
 
 def _bilinear(call: _Call) -> Any:
@@ -202,13 +216,21 @@ def _bilinear(call: _Call) -> Any:
 def _elementwise(call: _Call) -> Any:
     """The vjp rules: the Jacobian is diagonal, and thereby its own transpose."""
     xp = tensor_world()
-    shape = call.outs[0]._desc.shape
+    out = call.outs[0]._desc
+    if out.dtype.is_complex and not call.op.holomorphic:
+        return _derived(call)
     total: Any = None
     for rule, t in zip(call.op.rules, call.given):
-        if rule is not None and t is not None:
-            wide = t if t._desc.shape == shape else xp.broadcast_to(t, shape)
+        if rule is None or t is None:
+            continue
+        wide = t if t._desc.shape == out.shape else xp.broadcast_to(t, out.shape)
+        if t._desc.dtype.is_complex and not out.dtype.is_complex:
+            # a real function of complex numbers: what is pulled back for 1 is its gradient
+            slope = rule.function(xp, xp.ones_like(call.outs[0]), *call.values(rule.names))
+            term = xp.real(xp.conj(slope) * wide)
+        else:
             term = rule.function(xp, wide, *call.values(rule.names))
-            total = term if total is None else total + term
+        total = term if total is None else total + term
     return total
 
 
@@ -237,20 +259,16 @@ def _derived(call: _Call) -> Any:
     recording = bool(get_mode() & modes.GRAD) and any(
         isinstance(x, TensorBase) and x._edge is not None for x in tensors
     )
-    out = call.out()
-    outs = out if isinstance(out, tuple) else (out,)
-    operands = call.operands
     if not recording:
-        operands = tuple([_off_tape(o) for o in operands])
-        outs = tuple([_off_tape(o) for o in outs])
+        call = call.off_tape()
+    operands, outs = call.operands, call.outs
     descs = tuple([o._desc for o in outs])
-    several = isinstance(out, tuple)
+    several = op.outputs > 1
     plan = op.plan(tuple([t is not None for t in given]))
     world = recording or bool(levels_of((*operands, *given)))
     with mode_bits(on=modes.GRAD, off=modes.SAVED_HOOKS | modes.ANOMALY | modes.INFERENCE):
         gs = tuple([_seed(d) for d in descs])
-        shapes = tuple([_shape(o) for o in operands])
-        values = plan.collect(operands, shapes, outs if several else outs[0], call.params)
+        values = call.values(plan.names)
         place: Any = _Place(descs if several else descs[0])
         pulled = plan._apply(tensor_world(), gs if several else gs[0], values, place)
         if plan.bare >= 0:

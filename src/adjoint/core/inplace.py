@@ -79,13 +79,17 @@ def check_overlap(memory: Any) -> None:
                 )
 
 
-def check_partial_overlap(memory: Any, other: Any) -> None:
-    """Refuse operands that overlap the written memory without being the same elements."""
-    if not isinstance(other, np.ndarray) or (memory.base is None and other.base is None):
+def check_partial_overlap(memory: Any, other: Any, apart: bool = False) -> None:
+    """Refuse operands that overlap the written memory without being the same elements (or, where
+    they must lie ``apart``, at all).
+    """
+    if not isinstance(other, np.ndarray) or (
+        memory.base is None and other.base is None and memory is not other
+    ):
         return  # both own their memory
     if not np.may_share_memory(memory, other):
         return
-    same = (
+    same = not apart and (
         memory.__array_interface__["data"][0] == other.__array_interface__["data"][0]
         and memory.strides == other.strides
         and memory.shape == other.shape
@@ -151,8 +155,8 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
             if not op.overlapping:
                 check_overlap(memory)
             for o in operands:
-                if isinstance(o, TensorBase) and o is not t:
-                    check_partial_overlap(memory, o._array)
+                if isinstance(o, TensorBase) and (o is not t or op.apart):
+                    check_partial_overlap(memory, o._array, op.apart)
     old = t
     before = operands_before(t, operands) if open_levels else None
     if op.overwrite is not None and isinstance(memory, np.ndarray):

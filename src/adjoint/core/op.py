@@ -20,7 +20,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from adjoint.array import numpy_
 from adjoint.array.descriptor import EXACT_NUMBERS, REAL_NUMBERS
 from adjoint.core.node import Node, OutEdge
-from adjoint.core.plan import NEEDS, OPERAND, OUT, PARAM, SHAPE, SHAPES, Plan
+from adjoint.core.plan import INDICES, NEEDS, OPERAND, OUT, PARAM, SHAPE, SHAPES, Plan
 
 __all__ = ["OPERATORS", "Op", "Rule", "camel_case"]
 
@@ -99,10 +99,11 @@ class Op:
         self.predicate = predicate
         self.outputs = outputs
         self.saved_names = saved_names or {}
-        # In place: a function that writes only the places that change, and whether elements of
-        # the written tensor may share a place (core/inplace.py).
+        # In place (core/inplace.py): a function that writes only the places that change; whether
+        # elements of the written tensor may share a place; whether operands must lie apart from it.
         self.overwrite: Callable[..., None] | None = None
         self.overlapping = False
+        self.apart = False
         self.check = check
         self.symbol = symbol  # of an operator that Python may hand to its right operand
         self.node_name = node or f"{camel_case(self.name)}Backward0"
@@ -128,6 +129,8 @@ class Op:
         if name in self.parameters:
             return PARAM
         special = {"out": OUT, "needs": NEEDS, "shapes": SHAPES}
+        if self.outputs == 2:  # (values, indices): where the values were taken from
+            special["indices"] = INDICES
         if name not in special:
             raise TypeError(
                 f"a rule of operator {self.name!r} asks for {name!r}; it can have {self.operands}, "

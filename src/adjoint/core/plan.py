@@ -38,7 +38,7 @@ __all__ = ["Plan", "set_tensor_world", "tensor_world"]
 
 Pull = Callable[[Any, Any], Any]
 
-OPERAND, SHAPE, OUT, NEEDS, PARAM, SHAPES = range(6)
+OPERAND, SHAPE, OUT, NEEDS, PARAM, SHAPES, INDICES = range(7)
 
 _world: list[Any] = [None]
 
@@ -101,7 +101,7 @@ class Plan:
         ]
         self.pick = _picker(self)
         self.getters = tuple(self._getter(n, k) for n, k in zip(self.names, self.kinds))
-        self.frees = OPERAND in self.kinds or OUT in self.kinds
+        self.frees = any(k in self.kinds for k in (OPERAND, OUT, INDICES))
         self.pull: Pull = _straight_pull(self) if exact else self.pull_general
 
     # ---- saving ------------------------------------------------------------------------------
@@ -119,6 +119,8 @@ class Plan:
             return lambda operands, out, params: needs
         if kind == SHAPES:
             return lambda operands, out, params: tuple(o._desc.shape for o in operands)
+        if kind == INDICES:
+            return lambda operands, out, params: make_tensor(out[1])
         return lambda operands, out, params: params[name]
 
     def gather(self, operands: Any, out: Any, params: dict[str, Any]) -> tuple[Any, ...]:
@@ -142,6 +144,8 @@ class Plan:
                 values.append(self.needs)
             elif kind == SHAPES:
                 values.append(shapes)
+            elif kind == INDICES:
+                values.append(make_tensor(out[1]))
             else:
                 values.append(params[name])
         return tuple(values)
@@ -265,7 +269,7 @@ class Plan:
             kind = self.op.kind_of(name)
             if kind not in (NEEDS, SHAPES):
                 shown.append(f"_saved_{self._shown(name)}")
-            if kind in (OPERAND, OUT):
+            if kind in (OPERAND, OUT, INDICES):
                 shown.append(f"_raw_saved_{self._shown(name)}")
         return shown
 

@@ -52,7 +52,7 @@ def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if type(raw_out) is tuple:
         descs = tuple(describe(r) for r in raw_out)
         mode = get_mode()
-        node = record(op, operands, params, raw_out, descs, mode) if mode & modes.GRAD else None
+        node = record(op, operands, params, raw_out, descs, mode) if mode & modes.GRAD and not mode & modes.INFERENCE else None
         return wrap_several(op, operands, params, raw_out, descs, node, mode)
     desc = describe(raw_out)
     made = make_tensor(raw_out, None, desc)
@@ -60,8 +60,8 @@ def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if op.view:
         link_view(op, operands[0], made, params, mode)
     elif mode & modes.INFERENCE:
-        made._rare().inference = True
-    if mode & modes.GRAD:
+        made._mark_inference()
+    if mode & modes.GRAD and not mode & modes.INFERENCE:
         node = record(op, operands, params, raw_out, desc, mode)
         if node is not None:
             made._edge = node
@@ -233,7 +233,7 @@ def record(
     descs = desc if isinstance(desc, tuple) else (desc,)
     if not any(d.dtype.category >= dtypes.FLOATING for d in descs):
         return None
-    if mode & modes.INFERENCE or any(
+    if any(
         isinstance(o, TensorBase) and o._side is not None and o._side.inference for o in operands
     ):
         _refuse_inference(op, needs, operands)
@@ -323,7 +323,7 @@ def wrap_several(
             if mode & modes.GRAD and not mode & modes.INFERENCE:
                 made._side.made = MULTI_OUTPUT
         elif mode & modes.INFERENCE:
-            made._rare().inference = True
+            made._mark_inference()
         results.append(made)
     made_all = tuple(results)
     if open_levels:

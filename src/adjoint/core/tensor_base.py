@@ -108,6 +108,11 @@ class TensorBase:
                 edge.watch(counter)
         return counter
 
+    def _mark_inference(self) -> None:
+        """Note that it was made in inference mode; its calls take the path that asks for that."""
+        self._rare().inference = True
+        self._desc = slow_descriptor(self._desc)
+
     def _rare(self) -> Side:
         """The side record, made on first use."""
         side = self._side
@@ -135,6 +140,16 @@ def register_tensor_class(cls: type[TensorBase]) -> None:
     _tensor_class = cls
     for receiver in _receivers:
         receiver(cls)
+
+
+def slow_descriptor(desc: Any) -> Any:
+    """A descriptor equal to ``desc`` that keeps a tensor off the straight path."""
+    made = object.__new__(type(desc))
+    for name in type(desc).__slots__:
+        setattr(made, name, getattr(desc, name))
+    made.fast = 0
+    made.result = made
+    return made
 
 
 def make_tensor(raw: Any, edge: Any = None, desc: Descriptor | None = None) -> Any:

@@ -30,7 +30,7 @@ from adjoint.core import mode as modes
 from adjoint.core.fitting import fit
 from adjoint.core.node import Node, ViewSink, next_seq, node_of
 from adjoint.core.plan import tensor_world
-from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.core.tensor_base import slow_descriptor, TensorBase, make_tensor
 
 __all__ = [
     "adopt_views",
@@ -283,7 +283,8 @@ def rebase(t: Any, node: Node) -> None:
     )
     edges = (base._edge, *[node.edges[i] for i in shown])
     # the base's edge takes the place of the view's old one
-    node.edges = (None, *node.edges[1:])
+    if op is not None:  # (a custom Function asks its edges which gradients are wanted)
+        node.edges = (None, *node.edges[1:])
     saved = (node, side.steps, t._desc, shown)
     base._edge = _bare_node(CopySlices, edges, saved, _copy_slices_plan, base._desc)
     _move_retained(base)
@@ -383,13 +384,3 @@ _REASONS = {
     "associated with the custom Function, leading to incorrect gradients. This behavior is "
     "forbidden. You can fix this by cloning the output of the custom Function.",
 }
-
-
-def slow_descriptor(desc: Any) -> Any:
-    """A descriptor equal to ``desc`` that keeps a tensor off the straight path."""
-    made = object.__new__(type(desc))
-    for name in type(desc).__slots__:
-        setattr(made, name, getattr(desc, name))
-    made.fast = 0
-    made.result = made
-    return made

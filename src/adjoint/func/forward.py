@@ -91,9 +91,7 @@ def _dual(tensor: Any, tangent: Any, level: Level) -> Any:
     """A view of an argument with its tangent at this level."""
     for what, t in (("primal", tensor), ("tangent", tangent)):
         if not (t.is_floating_point() or t.is_complex()):
-            raise ValueError(
-                f"Expected {what} to be floating point or complex, but got: {t.dtype}"
-            )
+            raise ValueError(f"Expected {what} to be floating point or complex, but got: {t.dtype}")
     check_tangent(tensor, tangent, level.number, 0)
     made = _view(tensor, shape=tensor._desc.shape)
     set_tangent(made, level.number, laid_out_as(tensor, tangent))

@@ -18,9 +18,9 @@ from adjoint.array import dtypes
 from adjoint.core.errors import scalar_name
 from adjoint.ops.families import general, linear
 from adjoint.ops.loss import chosen_reduction
+from adjoint.ops.masked import masked_fill
 from adjoint.ops.pointwise import add, div, mul, neg
 from adjoint.ops.reduce import sum
-from adjoint.ops.scatter import masked_fill
 from adjoint.ops.softmax import log_softmax
 from adjoint.ops.view import reshape
 
@@ -96,7 +96,14 @@ def _nll(
     return total if reduction == "sum" else total / xp.sum(each)
 
 
-@general(_nll_vjp)
+@general(
+    _nll_vjp,
+    None,
+    None,
+    jvp=lambda xp, t, target, weight, reduction, ignore_index, dense: _nll(
+        xp, t, target, weight, reduction, ignore_index, dense
+    ),
+)
 def _nll_loss(
     xp: Any,
     input: Array,
@@ -111,7 +118,7 @@ def _nll_loss(
     return _nll(xp, input, target, weight, reduction, ignore_index, dense)
 
 
-@general(_nll_vjp, node="NllLoss2DBackward0")
+@general(_nll_vjp, None, None, node="NllLoss2DBackward0")
 def _nll_loss2d(
     xp: Any,
     input: Array,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from adjoint.core.errors import scalar_name
+from adjoint.ops.arguments import tensor_argument
 from adjoint.ops.families import elementwise, general, linear, movement
 from adjoint.ops.view import select
 
@@ -60,6 +61,7 @@ def view_as_complex(input: Tensor) -> Tensor:
 
 def real(input: Tensor) -> Tensor:
     """Return the real part, sharing memory; a real tensor as it is."""
+    tensor_argument("real", "input", 1, input)
     return select(_view_as_real(input), -1, 0) if input.is_complex() else input
 
 
@@ -89,9 +91,26 @@ def angle(xp: Any, input: Array) -> Array:
     return xp.angle(input)
 
 
+def _sgn_slope(xp: Any, g: Array, input: Array, out: Array) -> Array:
+    """What is left of ``g`` at right angles to the number, over its size; its own transpose."""
+    if "complex" not in str(input.dtype):
+        return xp.zeros_like(g)
+    size = xp.absolute(input)
+    safe = xp.where(size == 0, xp.ones_like(size), size)
+    along = xp.real(xp.conj(out) * g)
+    return xp.where(size == 0, xp.zeros_like(g), (g - along * out) / safe)
+
+
+@elementwise(_sgn_slope, jvp=_sgn_slope, holomorphic=False)
+def sgn(xp: Any, input: Array) -> Array:
+    """Return each number divided by its size (of a real number: its sign), 0 at 0."""
+    return xp.sign(input)
+
+
 @general(
     lambda xp, g: xp.real(g),
     lambda xp, g: xp.imag(g),
+    linear=True,
     holomorphic=False,
     node="ComplexBackward0",
     promoted=("real", "imag"),

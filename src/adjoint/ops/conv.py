@@ -134,6 +134,48 @@ def _bias_vjp(xp: Any, g: Array) -> Array:
     return xp.sum(g, axis=(0, *range(2, g.ndim)))
 
 
+def _terms(xp: Any, product: Any, t: Any, input: Array, weight: Array) -> Array:
+    """The tangent of ``product(input, weight) + bias``."""
+    terms = [] if t[0] is None else [product(t[0], weight)]
+    if t[1] is not None:
+        terms.append(product(input, t[1]))
+    if t[2] is not None:
+        terms.append(xp.reshape(t[2], (-1, *(1,) * (len(input.shape) - 2))))
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+def _convolution_jvp(
+    xp: Any,
+    t: Any,
+    input: Array,
+    weight: Array,
+    stride: Shape,
+    padding: Shape,
+    dilation: Shape,
+    groups: int,
+) -> Array:
+    settings = _settings(stride, padding, dilation, groups)
+    return _terms(xp, lambda x, w: xp.conv(x, w, **settings), t, input, weight)
+
+
+def _transposed_jvp(
+    xp: Any,
+    t: Any,
+    input: Array,
+    weight: Array,
+    shape: Shape,
+    stride: Shape,
+    padding: Shape,
+    dilation: Shape,
+    groups: int,
+) -> Array:
+    settings = _settings(stride, padding, dilation, groups)
+    return _terms(xp, lambda x, w: xp.conv_input(x, w, shape, **settings), t, input, weight)
+
+
 _SAVED = {"input": "input", "weight": "weight"}
 
 
@@ -145,6 +187,7 @@ _SAVED = {"input": "input", "weight": "weight"}
         g, input, weight_shape, **_settings(stride, padding, dilation, groups)
     ),
     _bias_vjp,
+    jvp=_convolution_jvp,
     node="ConvolutionBackward0",
     saved_names=_SAVED,
 )
@@ -171,6 +214,7 @@ def _convolution(
         input, g, weight_shape, **_settings(stride, padding, dilation, groups)
     ),
     _bias_vjp,
+    jvp=_transposed_jvp,
     node="ConvolutionBackward0",
     saved_names=_SAVED,
 )

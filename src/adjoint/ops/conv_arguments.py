@@ -175,6 +175,8 @@ def check_shapes(
 def check_dtypes(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     """Raise PyTorch's RuntimeError unless all have the same dtype."""
     found, other = input._desc.dtype, weight._desc.dtype
+    if found.name == "bool" and bias is None:
+        raise NotImplementedError("\"slow_conv2d_cpu\" not implemented for 'Bool'")
     if found is not other:
         if found.is_complex or found.name in ("float32", "float16", "bfloat16"):
             tail = "" if found.is_complex else " or input should be a MKLDNN tensor and weight is "

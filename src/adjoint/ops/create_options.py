@@ -18,6 +18,7 @@ from adjoint.array.descriptor import describe
 from adjoint.array.device import as_device
 from adjoint.core.errors import scalar_name
 from adjoint.core.inplace import bump
+from adjoint.core.mode import INFERENCE, get_mode
 from adjoint.core.mode import grad_enabled
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
@@ -182,6 +183,8 @@ def leaf(raw: Any, requires_grad: Any = False) -> Tensor:
     if not raw.ndim and isinstance(raw, np.ndarray):
         raw = raw[()]
     made = make_tensor(raw)
+    if get_mode() & INFERENCE:
+        made._mark_inference()
     if requires_grad:
         check_requires_grad(made._desc.dtype, True)
         made.requires_grad_()

@@ -38,15 +38,15 @@ def _embedding_vjp(
         rows = rows / xp.sum(xp.astype(same, g.dtype), axis=(1,), keepdims=True)
     if keep is not None:
         rows = xp.where(xp.expand_dims(keep, (1,)), rows, xp.zeros_like(rows))
-    return xp.index_add(rows, weight_shape, flat)
+    return xp.index_add(rows, weight_shape, (flat,))
 
 
-@general(_embedding_vjp, linear=True)
+@general(_embedding_vjp, None, linear=True)
 def _embedding(
     xp: Any, weight: Array, indices: Array, *, padding_idx: int, scale_grad_by_freq: bool
 ) -> Array:
     """Return the rows of ``weight`` at ``indices``."""
-    return xp.take(weight, indices)
+    return xp.take(weight, (indices,))
 
 
 def embedding(

@@ -95,6 +95,15 @@ def check_gather(name: str, input: Tensor, axis: int, index: Tensor, within: boo
     check_range(index, axis, sizes[axis])
 
 
+def check_rows(name: str, index: Tensor, axis: int, size: int) -> None:
+    """Raise IndexError, as the functions that pick whole slices do."""
+    try:
+        check_range(index, axis, size)
+    except RuntimeError as error:
+        text = "index out of range in self" if name == "index_add" else f"{name}_(): {error}"
+        raise IndexError(text) from None
+
+
 def check_range(index: Tensor, axis: int, size: int) -> None:
     """Raise RuntimeError if an index is negative or not below ``size``."""
     values = index._array

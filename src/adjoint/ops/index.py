@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
+from adjoint.array.kernels.accumulate import add_at
 from adjoint.core.errors import scalar_name
 from adjoint.core.inplace import apply_inplace
 from adjoint.core.tensor_base import TensorBase, make_tensor
@@ -102,23 +103,36 @@ def _write_places(
     memory: Array, value: Array, index: Array, *, axes: Shape, accumulate: bool
 ) -> None:
     if accumulate:
-        np.add.at(memory, places(index, axes), value)
+        full = places(index, axes)
+        add_at(memory, full, np.broadcast_to(value, memory[full].shape))
     else:
         memory[places(index, axes)] = value
 
 
 _index_put.op.overwrite = _write_places  # type: ignore[attr-defined]
 _index_put.op.overlapping = True  # type: ignore[attr-defined]
+_index_put.op.apart = True  # type: ignore[attr-defined]
 
 
 @operator(
     "linear",
     (lambda xp, g, index: xp.slice(g, index),),
     linear=True,
-    node="SliceScatterBackward0",
+    node="SelectBackwardBackward0",
 )
-def _slice_into(xp: Any, input: Array, *, shape: Shape, index: Any) -> Array:
-    """Return zeros of ``shape`` with ``input`` at a basic index."""
+def _select_into(xp: Any, input: Array, *, shape: Shape, index: Any) -> Array:
+    """Return zeros of ``shape`` with ``input`` at one place of an axis."""
+    return xp.slice_into(input, shape, index)
+
+
+@operator(
+    "linear",
+    (lambda xp, g, index: xp.slice(g, index),),
+    linear=True,
+    node="SliceBackwardBackward0",
+)
+def _slice_put(xp: Any, input: Array, *, shape: Shape, index: Any) -> Array:
+    """Return zeros of ``shape`` with ``input`` at a slice of an axis."""
     return xp.slice_into(input, shape, index)
 
 
@@ -145,6 +159,13 @@ def _add_along(xp: Any, input: Array, index: Array, *, shape: Shape, axis: int) 
 
 
 # ---- the Tensor world's names (ops/vocabulary.py) ------------------------------------------------
+
+
+def _slice_into(input: Tensor, *, shape: Shape, index: Any) -> Tensor:
+    """Return zeros of ``shape`` with ``input`` at a basic index: the transpose of a view."""
+    if isinstance(index[-1], slice):
+        return _slice_put(input, shape=shape, index=index)
+    return _select_into(input, shape=shape, index=index)
 
 
 def _take(input: Tensor, *, index: Any) -> Tensor:

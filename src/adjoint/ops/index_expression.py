@@ -122,16 +122,22 @@ _MASK_DTYPES = (dtypes.bool_, dtypes.uint8)
 
 
 def _stacked(rows: list[Tensor]) -> Tensor:
-    try:
-        shape = np.broadcast_shapes(*(row._desc.shape for row in rows))
-    except ValueError:
-        shapes = ", ".join(str(list(row._desc.shape)) for row in rows)
-        raise IndexError(
-            "shape mismatch: indexing tensors could not be broadcast together with shapes "
-            f"{shapes} (index with one mask, or with tensors of one shape)"
-        ) from None
+    shapes = [row._desc.shape for row in rows]
+    shape = shapes[0]
+    if shapes.count(shape) != len(shapes):
+        try:
+            shape = np.broadcast_shapes(*shapes)
+        except ValueError:
+            given = ", ".join(str(list(s)) for s in shapes)
+            raise IndexError(
+                "shape mismatch: indexing tensors could not be broadcast together with shapes "
+                f"{given} (index with one mask, or with tensors of one shape)"
+            ) from None
     if all(isinstance(row._array, np.ndarray) for row in rows):
-        return make_tensor(np.stack([np.broadcast_to(row._array, shape) for row in rows]))
+        made = np.empty((len(rows), *shape), np.int64)
+        for place, row in enumerate(rows):
+            made[place] = row._array
+        return make_tensor(made)
     return join.stack([view.expand(row, shape) for row in rows])
 
 

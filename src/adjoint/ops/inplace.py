@@ -19,7 +19,7 @@ from adjoint.core.inplace import apply_inplace, bump
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node
 from adjoint.core.record import record
-from adjoint.core.tensor_base import TensorBase
+from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.core.views import rebase, refresh_views
 from adjoint.ops.families import operator
 from adjoint.ops.numbers import number
@@ -187,6 +187,9 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
 
     Raises: RuntimeError if ``src`` does not broadcast to the shape of ``self``.
     """
+    if isinstance(src, bool | int | float | complex):
+        value = make_tensor(np.asarray(src)[()])
+        return apply_inplace(_copy.op, self, (value,), {})  # type: ignore[attr-defined]
     if not isinstance(src, TensorBase):
         raise TypeError(
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
@@ -249,6 +252,13 @@ _named_zeros: dict[str, type[Node]] = {}
 
 def pow_(self: Tensor, exponent: Any) -> Tensor:
     """In-place version of ``pow``."""
-    if isinstance(exponent, TensorBase) or self.dtype.category < dtypes.FLOATING:
+    category = self._desc.dtype.category
+    if category == dtypes.BOOL and exponent is True:
+        return self
+    if (
+        isinstance(exponent, TensorBase)
+        or category < dtypes.FLOATING
+        or (isinstance(exponent, complex) and category == dtypes.FLOATING)
+    ):
         return apply_inplace(_pow.op, self, (exponent,), {})  # type: ignore[attr-defined]
     return apply_inplace(_pow_number.op, self, (), {"exponent": exponent})  # type: ignore[attr-defined]

@@ -122,7 +122,7 @@ def _bce_target(
     return slope * g * _share(xp, tuple(input.shape), reduction)
 
 
-@general(_bce_input, _bce_target)
+@general(_bce_input, _bce_target, None)
 def _binary_cross_entropy(
     xp: Any, input: Array, target: Array, weight: Array, *, reduction: str
 ) -> Array:
@@ -171,7 +171,7 @@ def _logits_target(
     return slope * g * _share(xp, tuple(input.shape), reduction)
 
 
-@general(_logits_input, _logits_target)
+@general(_logits_input, _logits_target, None, None)
 def _binary_cross_entropy_with_logits(
     xp: Any, input: Array, target: Array, weight: Array, pos_weight: Array, *, reduction: str
 ) -> Array:

@@ -21,13 +21,24 @@ def _mT(xp: Any, x: Array) -> Array:
     return xp.swapaxes(x, -1, -2)
 
 
-# The second cotangent is written (g^T a)^T: its transpose, which `weight.t()` asks for, is
-# contiguous.
+# The second cotangent lies in memory as ``mat2`` does: of a transposed ``mat2`` (the weight of a linear
+# layer) it is written (g^T a)^T, whose transpose is contiguous.
+def _second(xp: Any, g: Array, first: Array, transposed: bool) -> Array:
+    if transposed:
+        return xp.matrix_t(xp.matmul(xp.matrix_t(g), first))
+    return xp.matmul(xp.matrix_t(first), g)
+
+
+def _is_transposed(mat2: Tensor) -> bool:
+    flags = getattr(mat2._array, "flags", None)
+    return flags is not None and flags.f_contiguous and not flags.c_contiguous
+
+
 @bilinear(
     lambda xp, g, mat2: xp.matmul(g, xp.matrix_t(mat2)),
-    lambda xp, g, input: xp.matrix_t(xp.matmul(xp.matrix_t(g), input)),
+    lambda xp, g, input, transposed: _second(xp, g, input, transposed),
 )
-def _mm(xp: Any, input: Array, mat2: Array) -> Array:
+def _mm(xp: Any, input: Array, mat2: Array, *, transposed: bool) -> Array:
     """Return the product of two matrices."""
     return xp.matmul(input, mat2)
 
@@ -56,13 +67,27 @@ def _dot(xp: Any, input: Array, tensor: Array) -> Array:
     return xp.matmul(input, tensor)
 
 
+def _addmm_jvp(xp: Any, t: Any, mat1: Array, mat2: Array) -> Array:
+    terms = [
+        t[0],
+        None if t[1] is None else xp.matmul(t[1], mat2),
+        None if t[2] is None else xp.matmul(mat1, t[2]),
+    ]
+    given = [term for term in terms if term is not None]
+    total = given[0]
+    for term in given[1:]:
+        total = total + term
+    return total
+
+
 @general(
     lambda xp, g: g,
     lambda xp, g, mat2: xp.matmul(g, xp.matrix_t(mat2)),
-    lambda xp, g, mat1: xp.matrix_t(xp.matmul(xp.matrix_t(g), mat1)),
+    lambda xp, g, mat1, transposed: _second(xp, g, mat1, transposed),
+    jvp=_addmm_jvp,
     node="AddmmBackward0",
 )
-def _addmm(xp: Any, input: Array, mat1: Array, mat2: Array) -> Array:
+def _addmm(xp: Any, input: Array, mat1: Array, mat2: Array, *, transposed: bool) -> Array:
     """Return ``input + mat1 @ mat2``."""
     return xp.matmul_add(mat1, mat2, input)
 
@@ -109,7 +134,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
         )
     if input._desc.dtype is not mat2._desc.dtype:
         _same_dtype(input, mat2, "m1 and m2")
-    return _mm(input, mat2)
+    return _mm(input, mat2, transposed=_is_transposed(mat2))
 
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
@@ -248,8 +273,8 @@ def addmm(
             f"{scalar_name(mat2.dtype)}"
         )
     if beta == 1 and alpha == 1:
-        return _addmm(input, mat1, mat2)
-    return add(mul(input, beta), mul(_mm(mat1, mat2), alpha))
+        return _addmm(input, mat1, mat2, transposed=_is_transposed(mat2))
+    return add(mul(input, beta), mul(mm(mat1, mat2), alpha))
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

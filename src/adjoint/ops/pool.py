@@ -41,25 +41,29 @@ def _max_vjp(xp: Any, g: Any, out: Any, windows: Windows) -> Array:
     return xp.max_pool_put(g[0], out[1], windows)
 
 
-@general(_max_vjp, node="MaxPool2DWithIndicesBackward0", outputs=2)
+def _max_jvp(xp: Any, t: Array, out: Any, windows: Windows) -> tuple[Any, None]:
+    return xp.max_pool_take(t, out[1], windows), None
+
+
+@general(_max_vjp, jvp=_max_jvp, node="MaxPool2DWithIndicesBackward0", outputs=2)
 def _max_pool2d(xp: Any, input: Array, *, windows: Windows) -> tuple[Array, Array]:
     """Return the largest element of each window, and its tap (Note [Taps])."""
     return xp.max_pool(input, windows)
 
 
-@general(_max_vjp, node="MaxPool3DWithIndicesBackward0", outputs=2)
+@general(_max_vjp, jvp=_max_jvp, node="MaxPool3DWithIndicesBackward0", outputs=2)
 def _max_pool3d(xp: Any, input: Array, *, windows: Windows) -> tuple[Array, Array]:
     """Return the largest element of each window, and its tap (Note [Taps])."""
     return xp.max_pool(input, windows)
 
 
-@general(_max_vjp, node="AdaptiveMaxPool2DBackward0", outputs=2)
+@general(_max_vjp, jvp=_max_jvp, node="AdaptiveMaxPool2DBackward0", outputs=2)
 def _adaptive_max_pool2d(xp: Any, input: Array, *, windows: Windows) -> tuple[Array, Array]:
     """Return the largest element of each bin, and its tap (Note [Taps])."""
     return xp.max_pool(input, windows)
 
 
-@general(_max_vjp, node="AdaptiveMaxPool3DBackward0", outputs=2)
+@general(_max_vjp, jvp=_max_jvp, node="AdaptiveMaxPool3DBackward0", outputs=2)
 def _adaptive_max_pool3d(xp: Any, input: Array, *, windows: Windows) -> tuple[Array, Array]:
     """Return the largest element of each bin, and its tap (Note [Taps])."""
     return xp.max_pool(input, windows)

@@ -66,12 +66,11 @@ def _sizes(function: str, name: str, position: int, spatial: int, value: Sizes) 
     if len(sizes) == spatial or (name == "stride" and not sizes):
         return sizes
     if function == "max_pool1d":
-        kind = "None, an int," if name == "stride" else "an int,"
-        kind = "an int" if name == "kernel_size" else kind
+        none = "None, " if name == "stride" else ""
+        comma = "" if name == "kernel_size" else ","
         raise RuntimeError(
-            f"max_pool1d() {name} must be {kind} list of ints"
-            f"{'' if name == 'kernel_size' else ','} or tuple of ints of size 1 but got size "
-            f"{len(sizes)}"
+            f"max_pool1d() {name} must be {none}an int, list of ints{comma} or tuple of ints of "
+            f"size 1 but got size {len(sizes)}"
         )
     if function == "avg_pool1d":
         raise RuntimeError(
@@ -162,8 +161,7 @@ def _check_not_empty(function: str, spatial: int, shape: Shape) -> None:
         name = "max_pool3d_with_indices_out_cpu_template" if "max" in function else "avg_pool3d"
         raise RuntimeError(
             f"{name}(): Expected input's non-batch dimensions to have positive length, but input "
-            f"has a shape of {list(shape)} and non-batch dimension "
-            f"{shape[len(shape) - spatial - 1 :].index(0)} has length zero!"
+            f"has a shape of {list(shape)} and non-batch dimension 0 has length zero!"
         )
     shown = [*shape[:-1], 1, shape[-1]] if function == "avg_pool1d" else list(shape)
     start = "max_pool1d: Expected 2D or 3D" if function == "max_pool1d" else "Expected 3D or 4D"
@@ -230,18 +228,21 @@ def adaptive_windows(function: str, spatial: int, input: Tensor, output_size: An
             raise RuntimeError(
                 f"Trying to create tensor with negative dimension {min(sizes)}: {made}"
             )
-        received = [1, *sizes] if spatial == 1 else list(sizes)
+        form = {1: "1, {}", 2: "{}, {}", 3: "{}, {},{}"}  # PyTorch's own commas
+        received = form[spatial].format(*sizes)
         raise RuntimeError(
             f"{name}: elements of output_size must be greater than or equal to 0 but received "
-            f"{{{', '.join(map(str, received))}}}"
+            f"{{{received}}}"
         )
     return tuple(Bins(n, m).regular() for n, m in zip(shape[ndim - spatial :], sizes))
 
 
 def _adaptive_sizes(function: str, spatial: int, shape: Shape, output_size: Any) -> Shape:
     given = output_size
-    if isinstance(given, list | tuple) and len(given) == spatial <= len(shape) and spatial > 1:
-        space = shape[len(shape) - spatial :]
+    if isinstance(given, list | tuple) and spatial > 1:
+        if len(shape) <= len(given):
+            raise ValueError(f"Input dimension should be at least {len(given) + 1}")
+        space = shape[len(shape) - len(given) :]
         given = tuple(n if size is None else size for n, size in zip(space, given))
     sizes = sizes_argument(function, "output_size", 2, given)
     if is_int(given):

@@ -283,7 +283,7 @@ def randperm(
 
     Example:
         >>> randperm(5, generator=Generator().manual_seed(1))
-        tensor([4, 0, 3, 1, 2])
+        tensor([0, 4, 2, 3, 1])
     """
     count = _bound("randperm", "n", 1, n)
     check_options("randperm", device, layout, pin_memory)

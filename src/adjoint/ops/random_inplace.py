@@ -43,6 +43,7 @@ def _filling(name: str, node: str) -> Any:
     """The operator that overwrites its operand with what ``draw`` makes for it."""
 
     def forward(xp: Any, input: Array, *, draw: Callable[[Array], Array]) -> Array:
+        """Return what ``draw`` makes for ``input``: its shape, dtype and memory order."""
         return draw(input)
 
     forward.__name__ = name

@@ -54,9 +54,11 @@ def _sampled(name: str, node: str, operands: int = 1) -> Callable[..., Tensor]:
     """The operator that calls ``draw`` with its raw operands."""
 
     def one(xp: Any, input: Array, *, draw: Callable[..., Array]) -> Array:
+        """Return what ``draw`` makes of the parameters."""
         return draw(input)
 
     def two(xp: Any, input: Array, other: Array, *, draw: Callable[..., Array]) -> Array:
+        """Return what ``draw`` makes of both parameters."""
         return draw(input, other)
 
     forward: Any = one if operands == 1 else two

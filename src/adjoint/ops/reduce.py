@@ -213,12 +213,21 @@ def _amin(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
     return xp.min(input, axis=axis, keepdims=keepdims)
 
 
-def _pick_vjp(xp: Any, g: Any, input_shape: Axes, out: Any, axis: int, keepdims: bool) -> Array:
+def _pick_vjp(
+    xp: Any, g: Any, input_shape: Axes, indices: Array, axis: int, keepdims: bool
+) -> Array:
     """The cotangent of the values, put back where they were taken from."""
-    g, where = g[0], out[1]
+    g, where = g[0], indices
     if not keepdims:
         g, where = xp.expand_dims(g, (axis,)), xp.expand_dims(where, (axis,))
     return xp.scatter_add(g, input_shape, where, axis)
+
+
+def _pick_jvp(xp: Any, t: Array, indices: Array, axis: int, keepdims: bool) -> tuple[Array, None]:
+    """The tangents where the values were taken from."""
+    where = indices if keepdims else xp.expand_dims(indices, (axis,))
+    picked = xp.take_along_axis(t, where, axis)
+    return (picked if keepdims else xp.squeeze(picked, (axis,))), None
 
 
 def _extreme(
@@ -231,13 +240,13 @@ def _extreme(
     return xp.squeeze(values, (axis,)), xp.squeeze(where, (axis,))
 
 
-@general(_pick_vjp, node="MaxBackward0", outputs=2)
+@general(_pick_vjp, jvp=_pick_jvp, node="MaxBackward0", outputs=2)
 def _max_dim(xp: Any, input: Array, *, axis: int, keepdims: bool) -> tuple[Array, Array]:
     """Return the largest elements along an axis, and where they stand (the first of equals)."""
     return _extreme(xp, input, axis, keepdims, True)
 
 
-@general(_pick_vjp, node="MinBackward0", outputs=2)
+@general(_pick_vjp, jvp=_pick_jvp, node="MinBackward0", outputs=2)
 def _min_dim(xp: Any, input: Array, *, axis: int, keepdims: bool) -> tuple[Array, Array]:
     """Return the smallest elements along an axis, and where they stand (the first of equals)."""
     return _extreme(xp, input, axis, keepdims, False)

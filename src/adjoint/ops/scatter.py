@@ -1,6 +1,6 @@
-"""Placing by index tensors and masks: scatter, index_add, masked_fill and their kin, and in place.
+"""Placing by index tensors: scatter, index_add and their kin, and in place.
 
-In: a Tensor to copy or overwrite, a dim, an index tensor or mask, values.  Out: a copy, or
+In: a Tensor to copy or overwrite, a dim, an index tensor, values.  Out: a copy, or
 for names that end in an underscore the tensor itself. What is overwritten gets no gradient.
 """
 
@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from adjoint.array import dtypes
+from adjoint.array.kernels.accumulate import add_at
 from adjoint.core.errors import scalar_name
 from adjoint.core.inplace import apply_inplace
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops import view
 from adjoint.ops.arguments import canonical_dim, tensor_argument
 from adjoint.ops.families import operator
-from adjoint.ops.gather import broadcast_shape, check_gather, check_range, check_vector, spread_mask
+from adjoint.ops.gather import check_gather, check_range, check_vector
 from adjoint.ops.index import _index_put, check_put, index_put_into, overwritten, places
 from adjoint.ops.index_expression import Expression
 from adjoint.ops.numbers import number as plain_number
@@ -58,11 +58,7 @@ def _scatter(xp: Any, input: Array, src: Array, index: Array, *, axis: int) -> A
 
 
 @operator(
-    "linear",
-    (_uncovered_along, None),
-    jvp=lambda xp, t, index, axis: _uncovered_along(xp, t[0], index, axis),
-    linear=True,
-    node="ScatterBackward1",
+    "linear", (_uncovered_along, None), jvp=_uncovered_along, linear=True, node="ScatterBackward1"
 )
 def _scatter_number(xp: Any, input: Array, index: Array, *, axis: int, value: Any) -> Array:
     """Return ``input`` with a number written along one axis."""
@@ -112,12 +108,7 @@ def _index_copy(xp: Any, input: Array, source: Array, index: Array, *, axis: int
     return overwritten(xp, input, places(index, (axis,)), source)
 
 
-@operator(
-    "linear",
-    (_uncovered, None),
-    jvp=lambda xp, t, index, axis: _uncovered(xp, t[0], index, axis),
-    linear=True,
-)
+@operator("linear", (_uncovered, None), jvp=_uncovered, linear=True)
 def _index_fill(xp: Any, input: Array, index: Array, *, axis: int, value: Any) -> Array:
     """Return ``input`` with a number at the places of one axis that a vector names."""
     return overwritten(xp, input, places(index, (axis,)), value)
@@ -134,47 +125,11 @@ def _index_fill_tensor(xp: Any, input: Array, value: Array, index: Array, *, axi
     return overwritten(xp, input, places(index, (axis,)), value)
 
 
-def _unmasked(xp: Any, g: Array, mask: Array) -> Array:
-    return xp.where(mask, xp.zeros_like(g), g)
-
-
-@operator(
-    "linear", (_unmasked, None), jvp=lambda xp, t, mask: _unmasked(xp, t[0], mask), linear=True
-)
-def _masked_fill(xp: Any, input: Array, mask: Array, *, value: Any) -> Array:
-    """Return ``input`` with a number where ``mask`` is true."""
-    return xp.where(mask, value, input)
-
-
-@operator(
-    "linear",
-    (_unmasked, lambda xp, g, mask: xp.where(mask, g, xp.zeros_like(g)), None),
-    linear=True,
-    node="MaskedFillBackward1",
-)
-def _masked_fill_tensor(xp: Any, input: Array, value: Array, mask: Array) -> Array:
-    """Return ``input`` with a 0-d tensor where ``mask`` is true."""
-    return xp.where(mask, xp.astype(value, input.dtype), input)
-
-
-def _masked_source(xp: Any, g: Array, source_shape: Shape, mask: Array) -> Array:
-    picked = xp.take(g, (spread_mask(xp, mask, tuple(g.shape)),))
-    flat = xp.slice_into(picked, (xp.size(source_shape),), (slice(picked.shape[0]),))
-    return xp.reshape(flat, source_shape)
-
-
-@operator("linear", (_unmasked, _masked_source, None), linear=True)
-def _masked_scatter(xp: Any, input: Array, source: Array, mask: Array) -> Array:
-    """Return ``input`` with the elements of ``source``, in order, where ``mask`` is true."""
-    wide = spread_mask(xp, mask, input.shape)
-    flat = xp.reshape(source, (-1,))
-    return overwritten(xp, input, (wide,), flat[: np.count_nonzero(wide)])
-
-
 # ---- in place: only the places that change are written ------------------------------------------
 
 
-def _writes(function: Callable[..., Any], overwrite: Callable[..., None]) -> None:
+def writes(function: Callable[..., Any], overwrite: Callable[..., None]) -> None:
+    """Give an operator the function that writes only the places that change."""
     function.op.overwrite = overwrite  # type: ignore[attr-defined]
 
 
@@ -192,7 +147,7 @@ def _add_along(memory: Array, src: Array, index: Array, *, axis: int) -> None:
 
 def _add_places(memory: Array, source: Array, index: Array, *, axis: int, alpha: Any) -> None:
     scaled = source if alpha == 1 else (source * alpha).astype(memory.dtype)
-    np.add.at(memory, places(index, (axis,)), scaled)
+    add_at(memory, places(index, (axis,)), scaled)
 
 
 def _copy_places(memory: Array, source: Array, index: Array, *, axis: int) -> None:
@@ -203,30 +158,16 @@ def _fill_places(memory: Array, index: Array, *, axis: int, value: Any) -> None:
     memory[places(index, (axis,))] = value
 
 
-def _fill_masked(memory: Array, mask: Array, *, value: Any) -> None:
-    np.copyto(memory, value, where=mask)
-
-
-def _fill_masked_tensor(memory: Array, value: Array, mask: Array) -> None:
-    np.copyto(memory, value, where=mask, casting="unsafe")
-
-
-def _place_masked(memory: Array, source: Array, mask: Array) -> None:
-    wide = np.broadcast_to(mask, memory.shape)
-    memory[wide] = source.reshape(-1)[: np.count_nonzero(wide)]
-
-
-_writes(_scatter, _write_along)
-_writes(_scatter_number, _write_number)
-_writes(_scatter_add, _add_along)
-_writes(_index_add, _add_places)
-_writes(_index_copy, _copy_places)
-_writes(_index_fill, _fill_places)
-_writes(_index_fill_tensor, _copy_places)
-_writes(_masked_fill, _fill_masked)
-_writes(_masked_fill_tensor, _fill_masked_tensor)
-_writes(_masked_scatter, _place_masked)
-for _function in (_index_fill, _index_fill_tensor, _masked_fill, _masked_fill_tensor):
+writes(_scatter, _write_along)
+writes(_scatter_number, _write_number)
+writes(_scatter_add, _add_along)
+writes(_index_add, _add_places)
+writes(_index_copy, _copy_places)
+writes(_index_fill, _fill_places)
+writes(_index_fill_tensor, _copy_places)
+for _function in (_scatter, _scatter_add, _index_add, _index_copy):
+    _function.op.apart = True  # type: ignore[attr-defined]
+for _function in (_index_fill, _index_fill_tensor):
     _function.op.overlapping = True  # type: ignore[attr-defined]
 
 
@@ -235,14 +176,16 @@ for _function in (_index_fill, _index_fill_tensor, _masked_fill, _masked_fill_te
 Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
-def _copied(input: Tensor, call: Call) -> Tensor:
+def copied(input: Tensor, call: Call) -> Tensor:
+    """The result of a checked call; a 0-d tensor counts as a vector of one."""
     function, operands, params = call
     if input._desc.shape or "axis" not in params:
         return function(input, *operands, **params)
     return view.reshape(function(view.reshape(input, 1), *operands, **params), ())
 
 
-def _into(target: Tensor, call: Call) -> Tensor:
+def into(target: Tensor, call: Call) -> Tensor:
+    """The target, overwritten by a checked call; a 0-d tensor counts as a vector of one."""
     function, operands, params = call
     memory = target
     if not target._desc.shape and "axis" in params:
@@ -354,42 +297,16 @@ def _index_fill_call(input: Tensor, dim: int, index: Tensor, value: Any) -> Call
     return _index_fill_tensor, (value, index), {"axis": axis}
 
 
-def _masked_fill_call(input: Tensor, mask: Tensor, value: Any) -> Call:
-    tensor_argument("masked_fill_", "mask", 1, mask)
-    if mask._desc.dtype is not dtypes.bool_:
-        words = {"uint8": "unsigned char", "int64": "long int", "int32": "int"}
-        kind = words.get(mask._desc.dtype.name, mask._desc.dtype.name)
-        raise RuntimeError(
-            f"masked_fill_ only supports boolean masks, but got mask with dtype {kind}"
-        )
-    if isinstance(value, TensorBase):
-        if value._desc.shape:
+def _check_mask(input: Tensor, mask: Tensor) -> None:
+    """Raise PyTorch's sentence if the mask does not broadcast with ``input``."""
+    a, b = input._desc.shape, mask._desc.shape
+    ndim = max(len(a), len(b))
+    for back in range(1, min(len(a), len(b)) + 1):
+        if a[-back] != b[-back] and 1 not in (a[-back], b[-back]):
             raise RuntimeError(
-                "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
-                f"{len(value._desc.shape)} dimension(s)."
+                f"The size of tensor a ({a[-back]}) must match the size of tensor b ({b[-back]}) at "
+                f"non-singleton dimension {ndim - back}"
             )
-        return _masked_fill_tensor, (value, mask), {}
-    return _masked_fill, (mask,), {"value": plain_number(value, input._desc.dtype)}
-
-
-def _masked_scatter_call(input: Tensor, mask: Tensor, source: Tensor) -> Call:
-    if mask._desc.dtype is not dtypes.bool_:
-        raise RuntimeError(
-            "masked_scatter_ only supports boolean masks, but got mask with dtype "
-            f"{mask._desc.dtype!r}"
-        )
-    if input._desc.dtype is not source._desc.dtype:
-        raise RuntimeError(
-            "masked_scatter_: expected self and source to have same dtypes but got "
-            f"{scalar_name(input._desc.dtype)} and {scalar_name(source._desc.dtype)}"
-        )
-    wanted = np.count_nonzero(np.broadcast_to(mask._array, input._desc.shape))
-    if wanted > source.numel():
-        raise RuntimeError(
-            f"masked_scatter: expected source to have at least {wanted} elements, it has "
-            f"{source.numel()}"
-        )
-    return _masked_scatter, (source, mask), {}
 
 
 # ---- PyTorch's functions and methods -------------------------------------------------------------
@@ -408,7 +325,7 @@ def scatter(
 
     Raises: RuntimeError if an index is out of bounds or the shapes or dtypes do not fit.
     """
-    return _copied(input, _scatter_call(input, dim, index, value if src is None else src, reduce))
+    return copied(input, _scatter_call(input, dim, index, value if src is None else src, reduce))
 
 
 def scatter_(
@@ -421,71 +338,47 @@ def scatter_(
     reduce: str | None = None,
 ) -> Tensor:
     """In-place version of ``scatter``."""
-    return _into(self, _scatter_call(self, dim, index, value if src is None else src, reduce))
+    return into(self, _scatter_call(self, dim, index, value if src is None else src, reduce))
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """Return ``input`` with ``src`` added at the places along ``dim``; repeated ones add up."""
-    return _copied(input, _scatter_call(input, dim, index, src, "add"))
+    return copied(input, _scatter_call(input, dim, index, src, "add"))
 
 
 def scatter_add_(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """In-place version of ``scatter_add``."""
-    return _into(self, _scatter_call(self, dim, index, src, "add"))
+    return into(self, _scatter_call(self, dim, index, src, "add"))
 
 
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """Return ``input`` with ``alpha * source`` added at the places of ``dim``."""
-    return _copied(input, _index_add_call(input, dim, index, source, alpha))
+    return copied(input, _index_add_call(input, dim, index, source, alpha))
 
 
 def index_add_(self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """In-place version of ``index_add``."""
-    return _into(self, _index_add_call(self, dim, index, source, alpha))
+    return into(self, _index_add_call(self, dim, index, source, alpha))
 
 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """Return ``input`` with ``source`` at the places of ``dim``."""
-    return _copied(input, _index_copy_call(input, dim, index, source))
+    return copied(input, _index_copy_call(input, dim, index, source))
 
 
 def index_copy_(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """In-place version of ``index_copy``."""
-    return _into(self, _index_copy_call(self, dim, index, source))
+    return into(self, _index_copy_call(self, dim, index, source))
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """Return ``input`` with a number or a 0-d tensor at the places of ``dim``."""
-    return _copied(input, _index_fill_call(input, dim, index, value))
+    return copied(input, _index_fill_call(input, dim, index, value))
 
 
 def index_fill_(self: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """In-place version of ``index_fill``."""
-    return _into(self, _index_fill_call(self, dim, index, value))
-
-
-def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """Return ``input`` with a number or a 0-d tensor where ``mask`` is true; both broadcast."""
-    call = _masked_fill_call(input, mask, value)
-    broadcast_shape(input._desc.shape, mask._desc.shape)
-    return _copied(input, call)
-
-
-def masked_fill_(self: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """In-place version of ``masked_fill``."""
-    return _into(self, _masked_fill_call(self, mask, value))
-
-
-def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
-    """Return ``input`` with the elements of ``source``, in order, where ``mask`` is true."""
-    shape = broadcast_shape(input._desc.shape, mask._desc.shape)
-    wide = input if input._desc.shape == shape else view.expand(input, shape)
-    return _copied(wide, _masked_scatter_call(wide, mask, source))
-
-
-def masked_scatter_(self: Tensor, mask: Tensor, source: Tensor) -> Tensor:
-    """In-place version of ``masked_scatter``."""
-    return _into(self, _masked_scatter_call(self, mask, source))
+    return into(self, _index_fill_call(self, dim, index, value))
 
 
 def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:

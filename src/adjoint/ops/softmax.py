@@ -25,7 +25,8 @@ def _softmax_vjp(xp: Any, g: Array, out: Array, axis: int) -> Array:
     return weighted - out * xp.sum(weighted, axis=(axis,), keepdims=True)
 
 
-@general(_softmax_vjp)
+# The Jacobian of softmax is symmetric: pushing is pulling.
+@general(_softmax_vjp, jvp=_softmax_vjp)
 def _softmax(xp: Any, input: Array, *, axis: int) -> Array:
     """Return ``exp(input)`` divided by its sum along an axis."""
     if not input.shape[axis]:
@@ -38,7 +39,10 @@ def _log_softmax_vjp(xp: Any, g: Array, out: Array, axis: int) -> Array:
     return g - xp.exp(out) * xp.sum(g, axis=(axis,), keepdims=True)
 
 
-@general(_log_softmax_vjp)
+@general(
+    _log_softmax_vjp,
+    jvp=lambda xp, t, out, axis: t - xp.sum(xp.exp(out) * t, axis=(axis,), keepdims=True),
+)
 def _log_softmax(xp: Any, input: Array, *, axis: int) -> Array:
     """Return the logarithm of `_softmax`."""
     if not input.shape[axis]:

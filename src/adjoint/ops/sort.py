@@ -53,9 +53,14 @@ def _axis(input: Tensor, dim: int) -> int:
     return canonical_dim(dim, input.ndim)
 
 
-def _put_back(xp: Any, g: Any, input_shape: Shape, out: Any, axis: int) -> Array:
+def _put_back(xp: Any, g: Any, input_shape: Shape, indices: Array, axis: int) -> Array:
     """The cotangent of the values, added where they were taken from."""
-    return xp.scatter_add(g[0], input_shape, out[1], axis)
+    return xp.scatter_add(g[0], input_shape, indices, axis)
+
+
+def _take_along(xp: Any, t: Array, indices: Array, axis: int) -> tuple[Array, None]:
+    """The tangents where the values were taken from."""
+    return xp.take_along_axis(t, indices, axis), None
 
 
 def _pick(xp: Any, input: Array, where: Array, axis: int, keepdims: bool) -> tuple[Array, Array]:
@@ -106,7 +111,7 @@ def _extreme(name: str, input: Tensor, dim: Any, keepdim: bool) -> Any:
     return RESULT[name](*_ALONG[name](input, axis=axis, keepdims=keepdim))
 
 
-@general(lambda xp, g: g[0], node="AliasCopyBackward0", outputs=2)
+@general(lambda xp, g: g[0], jvp=lambda xp, t: (t, None), node="AliasCopyBackward0", outputs=2)
 def _whole_of(xp: Any, input: Array) -> tuple[Array, Array]:
     """Return a 0-d tensor as its own extreme."""
     return xp.copy(input), np.zeros((), np.int64)
@@ -138,7 +143,12 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 
 
 @general(
-    _put_back, node="SortBackward0", outputs=2, saved_names={"axis": "dim"}, check=_no_complex_sort
+    _put_back,
+    jvp=_take_along,
+    node="SortBackward0",
+    outputs=2,
+    saved_names={"axis": "dim"},
+    check=_no_complex_sort,
 )
 def _sort(xp: Any, input: Array, *, axis: int, descending: bool) -> tuple[Array, Array]:
     """Return sorted values and where they stood."""
@@ -164,7 +174,7 @@ def msort(input: Tensor) -> Tensor:
     return sort(input, 0).values
 
 
-@general(_put_back, node="TopkBackward0", outputs=2, saved_names={"axis": "dim"})
+@general(_put_back, jvp=_take_along, node="TopkBackward0", outputs=2, saved_names={"axis": "dim"})
 def _topk(xp: Any, input: Array, *, k: int, axis: int, largest: bool) -> tuple[Array, Array]:
     """Return the k largest or smallest elements and where they stood."""
     _, order = xp.sort(input, axis, largest, True)
@@ -186,7 +196,13 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     return RESULT["topk"](*_topk(input, k=k, axis=axis, largest=largest))
 
 
-@general(reduce._pick_vjp, node="KthvalueBackward0", outputs=2, saved_names={"axis": "dim"})
+@general(
+    reduce._pick_vjp,
+    jvp=reduce._pick_jvp,
+    node="KthvalueBackward0",
+    outputs=2,
+    saved_names={"axis": "dim"},
+)
 def _kthvalue(xp: Any, input: Array, *, k: int, axis: int, keepdims: bool) -> tuple[Array, Array]:
     """Return the k-th smallest elements and where they stood."""
     _, order = xp.sort(input, axis, False, True)
@@ -206,6 +222,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
 
 @general(
     reduce._pick_vjp,
+    jvp=reduce._pick_jvp,
     node="MedianBackward1",
     outputs=2,
     saved_names={"axis": "dim"},

@@ -45,7 +45,7 @@ def _transpose(xp: Any, input: Array, *, dim0: int, dim1: int) -> Array:
     return xp.swapaxes(input, dim0, dim1)
 
 
-@movement(lambda xp, g, axes: xp.permute_dims(g, tuple(int(i) for i in np.argsort(axes))))
+@movement(lambda xp, g, axes: xp.permute_dims(g, tuple(int(i) for i in np.argsort(axes))), saved_names={"axes": "dims"})
 def _permute(xp: Any, input: Array, *, axes: tuple[int, ...]) -> Array:
     """Return ``input`` with its axes in another order."""
     return xp.permute_dims(input, axes)

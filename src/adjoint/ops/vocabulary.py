@@ -17,7 +17,6 @@ from adjoint.ops import (
     arrange,
     compare,
     complex,
-    index,
     inplace,
     join,
     norms,
@@ -30,6 +29,9 @@ from adjoint.ops import (
 )
 from adjoint.ops import (
     conv as convolution,
+)
+from adjoint.ops import (
+    index as indexing,
 )
 from adjoint.ops import matmul as products
 from adjoint.ops import (
@@ -69,7 +71,7 @@ logical_not = compare.logical_not
 multiply = pointwise.mul
 negative = pointwise.neg
 sigmoid = pointwise.sigmoid
-sign = pointwise.sign
+sign = complex.sgn
 sin = pointwise.sin
 sinh = pointwise.sinh
 sqrt = pointwise.sqrt
@@ -191,14 +193,14 @@ def flip(x: Array, axis: Shape) -> Array:
     return arrange._flip(x, axis=axis)
 
 
-def slice(x: Array, index_: Any) -> Array:
+def slice(x: Array, index: Any) -> Array:
     """``x[index]`` for a basic index."""
-    return index.getitem(x, index_)
+    return indexing.getitem(x, index)
 
 
-def slice_into(g: Array, shape: Shape, index_: Any) -> Array:
+def slice_into(g: Array, shape: Shape, index: Any) -> Array:
     """Zeros of ``shape`` with ``g`` at a basic index."""
-    return index._slice_into(g, shape=shape, index=index_)
+    return indexing._slice_into(g, shape=shape, index=index)
 
 
 def tril(x: Array, k: int) -> Array:
@@ -211,9 +213,9 @@ def triu(x: Array, k: int) -> Array:
     return arrange._triu(x, diagonal=k)
 
 
-def roll(x: Array, shifts: Shape, axis: Shape) -> Array:
+def roll(x: Array, shift: Shape, axis: Shape) -> Array:
     """``x`` shifted along the axes."""
-    return arrange._roll(x, shifts=shifts, axis=axis)
+    return arrange._roll(x, shifts=shift, axis=axis)
 
 
 def rot90(x: Array, k: int, axes: Shape) -> Array:
@@ -251,28 +253,28 @@ def sliding_add(g: Array, shape: Shape, axis: int, size: int, step: int) -> Arra
     return strided._add_windows(g, shape=shape, axis=axis, size=size, step=step)
 
 
-def take(x: Array, index_: Any) -> Array:
+def take(x: Array, index: Any) -> Array:
     """``x[index]`` for an index of arrays."""
-    return index._take(x, index=index_)
+    return indexing._take(x, index=index)
 
 
-def index_add(g: Array, shape: Shape, index_: Any) -> Array:
+def index_add(g: Array, shape: Shape, index: Any) -> Array:
     """Zeros of ``shape`` to which ``g`` is added at ``index``."""
-    return index._index_add(g, shape=shape, index=index_)
+    return indexing._index_add(g, shape=shape, index=index)
 
 
-def take_along_axis(x: Array, index_: Any, axis: int) -> Array:
+def take_along_axis(x: Array, index: Any, axis: int) -> Array:
     """Elements of ``x`` picked along one axis."""
-    return index._gather(x, index=_unwrap(index_), axis=axis)
+    return indexing._gather(x, index=_unwrap(index), axis=axis)
 
 
-def scatter_add(g: Array, shape: Shape, index_: Any, axis: int) -> Array:
+def scatter_add(g: Array, shape: Shape, index: Any, axis: int) -> Array:
     """``g`` added into zeros of ``shape`` along one axis."""
-    return index._scatter_add(g, shape=shape, index=_unwrap(index_), axis=axis)
+    return indexing._scatter_add(g, shape=shape, index=_unwrap(index), axis=axis)
 
 
-def _unwrap(index_: Any) -> Any:
-    return index_._array if isinstance(index_, TensorBase) else index_
+def _unwrap(index: Any) -> Any:
+    return index._array if isinstance(index, TensorBase) else index
 
 
 def concatenate(arrays: Any, axis: int) -> Array:
@@ -311,9 +313,9 @@ def unfold(x: Array, windows: Any) -> Array:
     return unfolding._im2col(x, windows=windows)
 
 
-def fold(x: Array, windows: Any) -> Array:
+def fold(columns: Array, windows: Any) -> Array:
     """Columns added up into images."""
-    return unfolding._col2im(x, windows=windows)
+    return unfolding._col2im(columns, windows=windows)
 
 
 def max_pool(x: Array, windows: Any) -> Array:
@@ -371,11 +373,6 @@ def _filled(shape: Shape, value: float, dtype: Any) -> Array:
 def zeros(shape: Shape, dtype: Any) -> Array:
     """Zeros."""
     return _filled(shape, 0, dtype)
-
-
-def ones(shape: Shape, dtype: Any) -> Array:
-    """Ones."""
-    return _filled(shape, 1, dtype)
 
 
 def zeros_like(x: Array) -> Array:

@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 
 from adjoint.core.tensor_base import TensorBase
-from adjoint.optim.optimizer import Optimizer, ParamsT, check_learning_rate, check_modes
+from adjoint.optim.optimizer import (
+    Optimizer,
+    ParamsT,
+    check_at_least_zero,
+    check_betas,
+    check_learning_rate,
+    check_modes,
+)
 from adjoint.optim.raw import Slot, count_step
 
 __all__ = ["Adam", "AdamW"]
@@ -55,13 +62,9 @@ class Adam(Optimizer):
             raise ValueError(
                 "lr as a Tensor is not supported for capturable=False and foreach=True"
             )
-        if not eps >= 0.0:
-            raise ValueError(f"Invalid epsilon value: {eps}")
-        for i in (0, 1):
-            if not 0.0 <= betas[i] < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {i}: {betas[i]}")
-        if not weight_decay >= 0.0:
-            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+        check_at_least_zero(epsilon=eps)
+        check_betas(betas)
+        check_at_least_zero(weight_decay=weight_decay)
         defaults = {
             "lr": lr,
             "betas": betas,
@@ -86,20 +89,7 @@ class Adam(Optimizer):
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters; return what ``closure`` (the loss, computed anew) returned."""
-        loss = None if closure is None else self._loss_of(closure)
-        slots = self._slots
-        slots.begin(self.state)
-        for group in self.param_groups:
-            for param in group["params"]:
-                edge = param._edge
-                grad = edge.grad if edge is not None and edge.leaf else param.grad
-                if grad is None:
-                    continue
-                slot = slots.of(param)
-                if slot.state is None:
-                    slots.bind(slot, self.state)
-                _update(group, slot, grad)
-        return loss
+        return self._for_each(closure, _update)
 
 
 def _update(group: dict[str, Any], slot: Slot, grad: Any) -> None:
@@ -110,32 +100,19 @@ def _update(group: dict[str, Any], slot: Slot, grad: Any) -> None:
     """
     beta1, beta2 = float(group["betas"][0]), float(group["betas"][1])
     lr, decay = float(group["lr"]), group["weight_decay"]
-    constant, scratch, other = slot.constant, slot.scratch, slot.second_scratch()
+    constant, scratch = slot.constant, slot.scratch
     slot.fetch()
     g = slot.gradient(grad)
     param = slot.flat
     step = count_step(slot.state)
     m, v = slot.buffer("exp_avg"), slot.buffer("exp_avg_sq")
-    if group["maximize"]:
-        g = np.negative(g)
-    if decay:
-        if group["decoupled_weight_decay"]:
-            np.multiply(param, constant(1 - lr * decay), param)
-            slot.param._counter.value += 1
-        else:
-            g = np.array(g)
-            slot.axpy(param, g, slot.n, decay)
-    np.subtract(g, m, scratch)
-    if beta1 > 0.5:  # from the nearer end: how PyTorch interpolates
-        slot.axpy(scratch, m, slot.n, 1 - beta1)
-    else:
-        np.copyto(m, g)
-        slot.axpy(scratch, m, slot.n, -beta1)
-    np.multiply(v, constant(beta2), v)
-    np.multiply(g, constant(1 - beta2), scratch)
-    np.multiply(scratch, g, scratch)
-    np.add(v, scratch, v)
-    slot.state["exp_avg_sq"]._counter.value += 1
+    coupled = not group["decoupled_weight_decay"]
+    if decay and not coupled:
+        np.multiply(param, constant(1 - lr * decay), param)
+        slot.param._counter.value += 1
+    g = slot.adjusted(g, group["maximize"], decay if coupled else 0)
+    slot.approach(m, g, 1 - beta1)
+    slot.average_square("exp_avg_sq", v, g, beta2)
     if group["amsgrad"]:
         largest = slot.buffer("max_exp_avg_sq")
         np.maximum(largest, v, largest)
@@ -145,9 +122,7 @@ def _update(group: dict[str, Any], slot: Slot, grad: Any) -> None:
     np.sqrt(v, scratch)
     np.divide(scratch, slot.changing(0, correction2), scratch)
     np.add(scratch, constant(group["eps"]), scratch)
-    np.multiply(m, slot.changing(1, -(lr / correction1)), other)
-    np.divide(other, scratch, other)
-    np.add(param, other, param)
+    slot.add_quotient(m, scratch, slot.changing(1, -(lr / correction1)))
     slot.commit()
 
 

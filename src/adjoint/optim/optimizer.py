@@ -18,12 +18,14 @@ from typing import Any, Final
 from adjoint.core.hooks import HookTable, RemovableHandle, add_hook
 from adjoint.core.mode import GRAD, mode_bits
 from adjoint.core.tensor_base import TensorBase
-from adjoint.optim.raw import Slots
+from adjoint.optim.raw import Slot, Slots
 from adjoint.tensor import Tensor
 
 __all__ = [
     "Optimizer",
     "ParamsT",
+    "check_at_least_zero",
+    "check_betas",
     "check_learning_rate",
     "check_modes",
     "register_optimizer_step_post_hook",
@@ -160,6 +162,27 @@ class Optimizer:
             return None
         with mode_bits(on=GRAD):
             return closure()
+
+    def _for_each(
+        self,
+        closure: Callable[[], Any] | None,
+        update: Callable[[dict[str, Any], Slot, Any], None],
+    ) -> Any:
+        """Call ``update(group, slot, gradient)`` for each parameter that has a gradient."""
+        loss = None if closure is None else self._loss_of(closure)
+        slots = self._slots
+        slots.begin(self.state)
+        for group in self.param_groups:
+            for param in group["params"]:
+                edge = param._edge
+                grad = edge.grad if edge is not None and edge.leaf else param.grad
+                if grad is None:
+                    continue
+                slot = slots.of(param)
+                if slot.state is None:
+                    slots.bind(slot, self.state)
+                update(group, slot, grad)
+        return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or overwrite them with zeros."""
@@ -383,6 +406,20 @@ def check_learning_rate(lr: Any) -> None:
         raise ValueError("Tensor lr must be 1-element")
     if lr < 0.0:
         raise ValueError(f"Invalid learning rate: {lr}")
+
+
+def check_at_least_zero(**options: float) -> None:
+    """Raise ValueError for an option that is negative: ``eps=...`` says Invalid eps value."""
+    for name, value in options.items():
+        if not value >= 0.0:
+            raise ValueError(f"Invalid {name} value: {value}")
+
+
+def check_betas(betas: tuple[float, float]) -> None:
+    """Raise ValueError for a beta outside of [0, 1)."""
+    for i in (0, 1):
+        if not 0.0 <= betas[i] < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {betas[i]}")
 
 
 def check_modes(foreach: bool | None, differentiable: bool, fused: bool | None) -> None:

@@ -136,6 +136,42 @@ class Slot:
         self.buffers[name] = (raw, flat)
         return flat
 
+    # ---- steps that several methods take ---------------------------------------------------------
+
+    def adjusted(self, g: Array, maximize: bool, decay: float) -> Array:
+        """The gradient, turned round to go uphill, plus ``decay`` times the parameter."""
+        if maximize:
+            g = np.negative(g)
+        elif decay:
+            g = np.array(g)
+        if decay:
+            self.axpy(self.flat, g, self.n, decay)
+        return g
+
+    def approach(self, m: Array, g: Array, part: float) -> None:
+        """Move ``m`` towards ``g`` by a part of the way, from the nearer end."""
+        np.subtract(g, m, self.scratch)
+        if part < 0.5:
+            self.axpy(self.scratch, m, self.n, part)
+        else:
+            np.copyto(m, g)
+            self.axpy(self.scratch, m, self.n, part - 1)
+
+    def average_square(self, name: str, v: Array, g: Array, beta: float) -> None:
+        """``v = beta v + (1 - beta) g g``: the state called ``name``, written to twice."""
+        np.multiply(v, self.constant(beta), v)
+        np.multiply(g, self.constant(1 - beta), self.scratch)
+        np.multiply(self.scratch, g, self.scratch)
+        np.add(v, self.scratch, v)
+        self.state[name]._counter.value += 1
+
+    def add_quotient(self, numerator: Array, denominator: Array, factor: Array) -> None:
+        """Add ``factor * numerator / denominator`` to the parameter."""
+        other = self.second_scratch()
+        np.multiply(numerator, factor, other)
+        np.divide(other, denominator, other)
+        np.add(self.flat, other, self.flat)
+
 
 def _flat(memory: Array) -> Array:
     flat = memory.reshape(-1)
