@@ -150,8 +150,6 @@ def test_numpy_keeps_the_contract(name: str) -> None:
         named = [n for n, kind in _parameter_kinds(promised) if kind.name != "POSITIONAL_ONLY"]
         assert set(named) <= set(offered)
         assert len(_parameters(promised)) <= len(offered)
-    elif "settings" in _parameters(promised):
-        assert _parameters(function)[: len(_parameters(promised)) - 1] == _parameters(promised)[:-1]
     else:
         assert _parameters(function) == _parameters(promised)
 
@@ -161,9 +159,12 @@ def test_tensors_keep_the_contract_of_rules(name: str) -> None:
     function, promised = getattr(vocabulary, name), CONTRACT[name]
     if function.__module__ == vocabulary.__name__:
         assert _parameters(function) == _parameters(promised)
-    else:  # an operator, called by position
-        offered = inspect.signature(function)
-        offered.bind(*(None for _ in _parameters(promised) if _ != "settings"))
+    else:  # an operator, called by position; of a primitive, ``xp`` and the keywords are left out
+        offered = list(inspect.signature(function, follow_wrapped=True).parameters.values())
+        here = [p for p in offered if p.name != "xp" and p.kind.name != "KEYWORD_ONLY"]
+        required = [p for p in here if p.default is inspect.Parameter.empty]
+        given = [p for p, kind in _parameter_kinds(promised) if kind.name != "KEYWORD_ONLY"]
+        assert len(required) <= len(given) <= len(here)
 
 
 def test_the_vocabulary_has_no_other_words() -> None:

@@ -8,6 +8,7 @@ else computes with arrays.  Beside them rules use operators, indexing, ``shape``
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 __all__ = ["Namespace"]
@@ -15,6 +16,7 @@ __all__ = ["Namespace"]
 Array = Any
 Shape = tuple[int, ...]
 Axes = tuple[int, ...] | None
+Ints = Sequence[int]
 Widths = tuple[tuple[int, int], ...]
 
 
@@ -180,13 +182,54 @@ class LinearAlgebra(Protocol):
 class SlidingWindows(Protocol):
     """Convolutions, pools and padding over the last axes; ``windows`` describes each of them."""
 
-    def conv(self, x: Array, w: Array, **settings: Any) -> Array: ...
-    def conv_add(self, x: Array, w: Array, bias: Array, **settings: Any) -> Array: ...
-    def conv_input(self, g: Array, w: Array, x_shape: Shape, **settings: Any) -> Array: ...
-    def conv_input_add(
-        self, g: Array, w: Array, bias: Array, x_shape: Shape, **settings: Any
+    def conv(
+        self, x: Array, w: Array, *, stride: Ints, padding: Ints, dilation: Ints, groups: int
     ) -> Array: ...
-    def conv_weight(self, g: Array, x: Array, w_shape: Shape, **settings: Any) -> Array: ...
+    def conv_add(
+        self,
+        x: Array,
+        w: Array,
+        bias: Array,
+        *,
+        stride: Ints,
+        padding: Ints,
+        dilation: Ints,
+        groups: int,
+    ) -> Array: ...
+    def conv_input(
+        self,
+        g: Array,
+        w: Array,
+        x_shape: Shape,
+        *,
+        stride: Ints,
+        padding: Ints,
+        dilation: Ints,
+        groups: int,
+    ) -> Array: ...
+    def conv_input_add(
+        self,
+        g: Array,
+        w: Array,
+        bias: Array,
+        x_shape: Shape,
+        *,
+        stride: Ints,
+        padding: Ints,
+        dilation: Ints,
+        groups: int,
+    ) -> Array: ...
+    def conv_weight(
+        self,
+        g: Array,
+        x: Array,
+        w_shape: Shape,
+        *,
+        stride: Ints,
+        padding: Ints,
+        dilation: Ints,
+        groups: int,
+    ) -> Array: ...
     def unfold(self, x: Array, windows: Any) -> Array: ...
     def fold(self, columns: Array, windows: Any) -> Array: ...
     def max_pool(self, x: Array, windows: Any) -> tuple[Array, Array]: ...

@@ -18,6 +18,7 @@ from adjoint.core.duals import open_levels
 from adjoint.core.fitting import fit
 from adjoint.core.hooks import HookTable, RemovableHandle, add_hook
 from adjoint.core.node import OutEdge
+from adjoint.core.plan import tensor_world
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
 __all__ = ["add_accumulated_hook", "add_tensor_hook", "backward", "grad"]
@@ -231,6 +232,10 @@ def grad(
     wanted = _as_tuple(inputs)
     if not wanted:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
+    if is_grads_batched:
+        return _batched(
+            outs, wanted, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads
+        )
     gradients = _gradient_tuple(grad_outputs, len(outs))
     roots = _roots(outs, gradients, create_graph or bool(open_levels))
     keys = [_input_key(t, i) for i, t in enumerate(wanted)]
@@ -269,3 +274,36 @@ def grad(
             same = given if again is None else again
             results.append(make_tensor(g) if same is None else same)
     return tuple(results)
+
+
+def _batched(
+    outputs: tuple[Any, ...],
+    inputs: tuple[Any, ...],
+    grad_outputs: Any,
+    retain_graph: Any,
+    create_graph: bool,
+    allow_unused: Any,
+    materialize_grads: bool,
+) -> tuple[Any, ...]:
+    """Gradients for each row of ``grad_outputs``, one walk per row, stacked."""
+    gradients = _gradient_tuple(grad_outputs, len(outputs))
+    for output, gradient in zip(outputs, gradients):
+        if gradient is None or gradient._desc.shape[1:] != output._desc.shape:
+            given = None if gradient is None else list(gradient._desc.shape)
+            raise RuntimeError(
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output "
+                "as the batch dimension. The sizes of the remaining dimensions are expected to "
+                "match the shape of corresponding output, but a mismatch was detected: "
+                f"grad_output[0] has a shape of {given} and output[0] has a shape of "
+                f"{list(output._desc.shape)}. If you only want some tensors in `grad_output` to be "
+                "considered batched, consider using vmap."
+            )
+    count = gradients[0]._desc.shape[0]
+    rows = []
+    for i in range(count):
+        keep = True if i + 1 < count else _keep_graph(retain_graph, create_graph)
+        row = [g[i] for g in gradients]
+        options = {"allow_unused": allow_unused, "materialize_grads": materialize_grads}
+        rows.append(grad(outputs, inputs, row, keep, create_graph, **options))
+    xp = tensor_world()
+    return tuple(None if column[0] is None else xp.stack(column, 0) for column in zip(*rows))

@@ -86,6 +86,18 @@ for _function in (_masked_fill, _masked_fill_tensor):
 # ---- PyTorch's functions and methods -------------------------------------------------------------
 
 
+def _check_mask(input: Tensor, mask: Tensor) -> None:
+    """Raise PyTorch's sentence if the mask does not broadcast with ``input``."""
+    a, b = input._desc.shape, mask._desc.shape
+    ndim = max(len(a), len(b))
+    for back in range(1, min(len(a), len(b)) + 1):
+        if a[-back] != b[-back] and 1 not in (a[-back], b[-back]):
+            raise RuntimeError(
+                f"The size of tensor a ({a[-back]}) must match the size of tensor b ({b[-back]}) at "
+                f"non-singleton dimension {ndim - back}"
+            )
+
+
 def _masked_fill_call(input: Tensor, mask: Tensor, value: Any) -> Call:
     tensor_argument("masked_fill_", "mask", 1, mask)
     _check_mask(input, mask)
@@ -127,6 +139,8 @@ def _masked_scatter_call(input: Tensor, mask: Tensor, source: Tensor) -> Call:
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """Return ``input`` with a number or a 0-d tensor where ``mask`` is true; both broadcast."""
+    if isinstance(mask, TensorBase):
+        _check_mask(mask, input)  # in this order: the mask is expanded first
     call = _masked_fill_call(input, mask, value)
     broadcast_shape(input._desc.shape, mask._desc.shape)
     return copied(input, call)

@@ -18,7 +18,7 @@ from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops import view
 from adjoint.ops.arguments import canonical_dim, tensor_argument
 from adjoint.ops.families import operator
-from adjoint.ops.gather import check_gather, check_range, check_vector
+from adjoint.ops.gather import check_gather, check_range, check_rows, check_vector
 from adjoint.ops.index import _index_put, check_put, index_put_into, overwritten, places
 from adjoint.ops.index_expression import Expression
 from adjoint.ops.numbers import number as plain_number
@@ -267,7 +267,7 @@ def _check_source(name: str, input: Tensor, axis: int, index: Tensor, source: Te
             "source tensor shape must match self tensor shape, excluding the specified dimension. "
             f"Got self.shape = {list(sizes)} source.shape = {list(given)}"
         )
-    check_range(index, axis, sizes[axis])
+    check_rows(name.rstrip("_"), index, axis, sizes[axis])
 
 
 def _index_copy_call(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Call:
@@ -296,17 +296,6 @@ def _index_fill_call(input: Tensor, dim: int, index: Tensor, value: Any) -> Call
         )
     return _index_fill_tensor, (value, index), {"axis": axis}
 
-
-def _check_mask(input: Tensor, mask: Tensor) -> None:
-    """Raise PyTorch's sentence if the mask does not broadcast with ``input``."""
-    a, b = input._desc.shape, mask._desc.shape
-    ndim = max(len(a), len(b))
-    for back in range(1, min(len(a), len(b)) + 1):
-        if a[-back] != b[-back] and 1 not in (a[-back], b[-back]):
-            raise RuntimeError(
-                f"The size of tensor a ({a[-back]}) must match the size of tensor b ({b[-back]}) at "
-                f"non-singleton dimension {ndim - back}"
-            )
 
 
 # ---- PyTorch's functions and methods -------------------------------------------------------------
