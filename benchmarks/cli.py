@@ -84,8 +84,7 @@ def _print(results: list[Result], missing: dict[str, str], options: argparse.Nam
     elif options.markdown:
         print(table)
     else:
-        print(machine())
-        print(report.terminal(results))
+        print(report.terminal(results, machine(), missing))
     if options.update_readme:
         if missing:
             raise SystemExit(f"README.md is left as it is: {missing}")

@@ -24,6 +24,18 @@ def add(np: Any) -> Step:
     return step
 
 
+def broadcasting(np: Any) -> Step:
+    """Return a 64x64 array plus a row."""
+    x, row = np.ones((64, 64), np.float32), np.ones(64, np.float32)
+
+    def step() -> Any:
+        for _ in range(REPEAT):
+            y = x + row
+        return y
+
+    return step
+
+
 def mean_example(np: Any) -> Step:
     """Return the gradient of ``mean(3 (x + 2)^2)``."""
     x = np.ones((2, 2), np.float32)

@@ -73,12 +73,13 @@ def row(result: Result) -> tuple[str, ...]:
     return (result.name, *times, ratio, target, *peaks)
 
 
-def terminal(results: Sequence[Result]) -> str:
-    """Return a table for a terminal."""
+def terminal(results: Sequence[Result], machine: str, missing: dict[str, str]) -> str:
+    """Return a table for a terminal, with the machine above it."""
+    notes = [f"{side} WAS NOT MEASURED: {why}" for side, why in missing.items()]
     rows = [HEADER, *map(row, results)]
     widths = [max(len(r[i]) for r in rows) for i in range(len(HEADER))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(r, widths)).rstrip() for r in rows]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    return "\n".join([machine, *notes, lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
 def markdown(results: Sequence[Result], machine: str, missing: dict[str, str]) -> str:

@@ -33,20 +33,18 @@ from adjoint.core.plan import set_tensor_world as _set_tensor_world
 from adjoint.ops import vocabulary as _vocabulary
 from adjoint.ops.adaptive_pool import adaptive_avg_pool1d, adaptive_max_pool1d
 from adjoint.ops.arithmetic import (
-    add, div, mul, rsub, sub,
+    rsub,
 )
 from adjoint.ops.arrange import (
-    adjoint, atleast_1d, atleast_2d, broadcast_shapes, broadcast_tensors, broadcast_to, diag,
-    diag_embed, flip, fliplr, flipud, meshgrid, roll, rot90, tile, trace, tril, triu,
+    adjoint, atleast_1d, atleast_2d, broadcast_shapes, broadcast_tensors, broadcast_to, diag_embed,
+    flip, fliplr, flipud, meshgrid, roll, rot90, tile, trace,
 )
 from adjoint.ops.cast import can_cast, result_type
 from adjoint.ops.compare import (
-    allclose, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or, bitwise_right_shift,
-    bitwise_xor, eq, equal, ge, gt, isclose, isfinite, isinf, isnan, le, logical_and, logical_not,
-    logical_or, logical_xor, lt, ne,
+    allclose, equal, isclose, isfinite, isinf, isnan,
 )
 from adjoint.ops.complex import (
-    angle, complex, conj, imag, real, resolve_conj, sgn, view_as_complex, view_as_real,
+    conj, imag, real, resolve_conj, view_as_complex, view_as_real,
 )
 from adjoint.ops.conv import (
     conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d,
@@ -63,24 +61,32 @@ from adjoint.ops.create_ranges import (
 )
 from adjoint.ops.embedding import embedding
 from adjoint.ops.gather import (
-    argwhere, gather, index_select, masked_select, nonzero, take, take_along_dim,
+    argwhere,
 )
 from adjoint.ops.join import (
-    cat, chunk, dsplit, hsplit, split, split_with_sizes, stack, tensor_split, unbind, vsplit,
+    chunk, dsplit, hsplit, split, split_with_sizes, tensor_split, unbind, vsplit,
 )
 from adjoint.ops.masked import masked_fill, masked_scatter
-from adjoint.ops.matmul import (
-    addmm, bmm, dot, matmul, mm, mv,
-)
 from adjoint.ops.norm import batch_norm, layer_norm
 from adjoint.ops.norms import (
-    cumprod, dist, logsumexp, nansum, norm, outer, pairwise_distance, std_mean, var_mean,
+    dist, pairwise_distance, std_mean, var_mean,
 )
 from adjoint.ops.part import diagonal_scatter, select_scatter, slice_scatter
 from adjoint.ops.pointwise import (
-    abs, acos, asin, atan, atan2, ceil, clamp, clamp_max, clamp_min, cos, cosh, erf, exp, exp2,
-    expm1, floor, log, log1p, log2, log10, maximum, minimum, neg, pow, reciprocal, relu, rsqrt,
-    sigmoid, sign, sin, sinh, sqrt, tan, tanh, trunc, where,
+    relu,
+)
+from adjoint.ops.out import (
+    abs, acos, acosh, add, addcdiv, addcmul, addmm, all, amax, amin, aminmax, angle, any, argmax,
+    argmin, asin, asinh, atan, atan2, atanh, bitwise_and, bitwise_left_shift, bitwise_not,
+    bitwise_or, bitwise_right_shift, bitwise_xor, bmm, cat, ceil, clamp, clamp_max, clamp_min,
+    complex, cos, cosh, cumprod, cumsum, diag, digamma, div, dot, eq, erf, erfc, erfinv, exp, exp2,
+    expm1, floor, floor_divide, fmod, frac, gather, ge, gt, hypot, index_add, index_copy,
+    index_select, kthvalue, le, lerp, lgamma, log, log10, log1p, log2, log_softmax, logaddexp,
+    logical_and, logical_not, logical_or, logical_xor, logit, logsumexp, lt, masked_select, matmul,
+    max, maximum, mean, median, min, minimum, mm, mul, mv, nan_to_num, nansum, ne, neg, nonzero,
+    norm, outer, polygamma, pow, prod, reciprocal, remainder, round, rsqrt, scatter, scatter_add,
+    sgn, sigmoid, sign, sin, sinh, softmax, sort, sqrt, square, stack, std, sub, sum, take,
+    take_along_dim, tan, tanh, topk, tril, triu, trunc, var, where, xlogy,
 )
 from adjoint.ops.pool import (
     avg_pool1d, max_pool1d, max_pool2d, max_pool3d,
@@ -93,20 +99,12 @@ from adjoint.ops.random_sampling import (
     bernoulli, binomial, multinomial, normal, poisson,
 )
 from adjoint.ops.reduce import (
-    all, amax, amin, any, argmax, argmin, count_nonzero, cumsum, is_complex, is_floating_point,
-    is_nonzero, is_tensor, mean, numel, prod, std, sum, var,
+    count_nonzero, is_complex, is_floating_point, is_nonzero, is_tensor, numel,
 )
 from adjoint.ops.scatter import (
-    index_add, index_copy, index_fill, index_put, scatter, scatter_add,
+    index_fill, index_put,
 )
-from adjoint.ops.softmax import log_softmax, softmax
-from adjoint.ops.sort import (
-    aminmax, argsort, kthvalue, max, median, min, msort, sort, topk,
-)
-from adjoint.ops.special import (
-    acosh, addcdiv, addcmul, asinh, atanh, digamma, erfc, erfinv, floor_divide, fmod, frac, hypot,
-    lerp, lgamma, logaddexp, logit, nan_to_num, polygamma, remainder, round, square, xlogy,
-)
+from adjoint.ops.sort import argsort, msort
 from adjoint.ops.strided import as_strided
 from adjoint.ops.view import (
     clone, diagonal, flatten, movedim, narrow, permute, ravel, reshape, select, squeeze, t,

@@ -28,6 +28,7 @@ from adjoint.ops import (
     masked,
     norms,
     part,
+    piecewise,
     pointwise,
     random_sampling,
     reduce,
@@ -95,7 +96,7 @@ class Tensor(TensorInplace):
     __floordiv__ = special.floor_divide
     __pow__ = pointwise.pow
     __matmul__ = products.matmul
-    __abs__ = pointwise.abs
+    __abs__ = piecewise.abs
     __eq__ = compare.eq
     __ne__ = compare.ne
     __lt__ = compare.lt
@@ -164,16 +165,16 @@ class Tensor(TensorInplace):
     sigmoid = pointwise.sigmoid
     relu = pointwise.relu
     erf = pointwise.erf
-    abs = absolute = pointwise.abs
-    sign = pointwise.sign
-    floor = pointwise.floor
-    ceil = pointwise.ceil
-    trunc = pointwise.trunc
-    maximum = pointwise.maximum
-    minimum = pointwise.minimum
-    clamp = clip = pointwise.clamp
-    clamp_min = pointwise.clamp_min
-    clamp_max = pointwise.clamp_max
+    abs = absolute = piecewise.abs
+    sign = piecewise.sign
+    floor = piecewise.floor
+    ceil = piecewise.ceil
+    trunc = piecewise.trunc
+    maximum = piecewise.maximum
+    minimum = piecewise.minimum
+    clamp = clip = piecewise.clamp
+    clamp_min = piecewise.clamp_min
+    clamp_max = piecewise.clamp_max
     square = special.square
     remainder = special.remainder
     fmod = special.fmod
@@ -350,7 +351,7 @@ class Tensor(TensorInplace):
 
     def where(self, condition: Tensor, other: Any) -> Tensor:
         """Return its elements where ``condition`` holds, those of ``other`` elsewhere."""
-        return pointwise.where(condition, self, other)
+        return piecewise.where(condition, self, other)
 
     def polygamma(self, n: int) -> Tensor:
         """Return the ``n``-th derivative of the digamma function."""

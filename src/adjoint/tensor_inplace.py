@@ -5,7 +5,16 @@ In: operators and their in-place forms.  Out: the third layer of `Tensor`.
 
 from __future__ import annotations
 
-from adjoint.ops import compare, inplace, masked, pointwise, random_inplace, scatter, special
+from adjoint.ops import (
+    compare,
+    inplace,
+    masked,
+    piecewise,
+    pointwise,
+    random_inplace,
+    scatter,
+    special,
+)
 from adjoint.ops import inplace_forms as forms
 from adjoint.ops.inplace import inplace as in_place
 from adjoint.ops.inplace_forms import operator_form
@@ -49,8 +58,8 @@ class TensorInplace(TensorState):
     # ---- functions ---------------------------------------------------------------------------
 
     neg_ = negative_ = in_place(pointwise.neg)
-    abs_ = absolute_ = in_place(pointwise.abs)
-    sign_ = in_place(pointwise.sign)
+    abs_ = absolute_ = in_place(piecewise.abs)
+    sign_ = in_place(piecewise.sign)
     reciprocal_ = in_place(pointwise.reciprocal)
     square_ = forms.square_
     exp_ = in_place(pointwise.exp)
@@ -75,9 +84,9 @@ class TensorInplace(TensorState):
     sigmoid_ = in_place(pointwise.sigmoid)
     relu_ = in_place(pointwise.relu)
     erf_ = in_place(pointwise.erf)
-    floor_ = in_place(pointwise.floor)
-    ceil_ = in_place(pointwise.ceil)
-    trunc_ = in_place(pointwise.trunc)
+    floor_ = in_place(piecewise.floor)
+    ceil_ = in_place(piecewise.ceil)
+    trunc_ = in_place(piecewise.trunc)
     round_ = in_place(special._round)
     frac_ = in_place(special.frac)
     clamp_ = clip_ = forms.clamp_

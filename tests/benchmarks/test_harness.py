@@ -4,12 +4,11 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import cli, eager, floors, report, worker
 from benchmarks.harness import FLOOR, OURS, REFERENCE, Case, Effort, Result, environment, measure
-
-np = pytest.importorskip("numpy")
 
 
 def result(ours: list[float], theirs: list[float], **rest: object) -> Result:
@@ -83,8 +82,9 @@ def test_row_and_tables():
     assert len(cells) == len(report.HEADER)
     assert cells[:3] == ("work", "1.00 us", "3.00 us")
     assert cells[4:] == ("3.00x (3.00-3.00)", ">= 2x, met", "17 MB", "-")
-    text = report.terminal([found]).splitlines()
-    assert len(text) == 3 and text[2].startswith("work") and "AttributeError" in text[2]
+    text = report.terminal([found], "a machine", {REFERENCE: "no torch"}).splitlines()
+    assert text[:2] == ["a machine", "PyTorch WAS NOT MEASURED: no torch"]
+    assert len(text) == 5 and text[4].startswith("work") and "AttributeError" in text[4]
     table = report.markdown([found], "a machine", {REFERENCE: "not installed"})
     assert table.startswith("a machine\n")
     assert "PyTorch was not measured: not installed" in table

@@ -88,7 +88,16 @@ def test_run_shows_the_programs_own_traceback(tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.rstrip().endswith("AttributeError: adjoint has no torch.no_such_name")
     assert f'File "{script}", line 6, in <module>' in error
-    assert "commands.py" not in error
+    assert "commands.py" not in error and "as_torch.py" not in error
+
+
+def test_run_shows_no_frames_of_its_own_for_a_missing_import(tmp_path, capsys):
+    script = tmp_path / "program.py"
+    script.write_text("from torch import no_such_name\n")
+    assert main(["run", str(script)]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1] == "ModuleNotFoundError: adjoint has no torch.no_such_name"
+    assert sum(line.startswith("  File ") for line in lines) == 1
 
 
 def test_run_passes_the_exit_status_on(tmp_path):

@@ -131,3 +131,9 @@ def test_an_empty_file_is_refused(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         digits.load_digits(tmp_path / "nowhere.csv.gz")
+
+
+def test_it_runs_without_the_progress_bar(capsys, monkeypatch):
+    monkeypatch.setattr(digits, "tqdm", None)
+    assert digits.main(["--epochs", "1"]) == 0
+    assert capsys.readouterr().out.startswith("epoch  1/1  loss ")

@@ -1,7 +1,8 @@
 """What a row of the operator table is, and how the rule tests run one.
 
-An `OpCase` names a primitive operator, arrays to try it on and a reference that computes the
-same with NumPy or SciPy. The tests (test_forward, test_vjp, ...) are one function per rule over all rows.
+An `OpCase` names a primitive operator, arrays to try it on and a reference that computes the same
+with NumPy or SciPy. The tests (test_forward, test_vjp, ...) are one function per rule over all
+rows.
 """
 
 from __future__ import annotations

@@ -82,6 +82,9 @@ ROWS: list[OpCase] = [
     unary("acosh", np.arccosh, "above_one"),
     unary("atanh", np.arctanh, "unit"),
     unary("sigmoid", special.expit),
+    binary("tanh_backward", lambda g, y: g * (1 - y * y), "real", "unit"),
+    binary("sigmoid_backward", lambda g, y: g * (1 - y) * y, "real", "probability"),
+    binary("threshold_backward", lambda g, y: np.where(y > 0, g, 0.0)),
     unary("relu", lambda a: np.maximum(a, 0)),
     unary("erf", special.erf),
     unary("erfc", special.erfc),
@@ -217,6 +220,15 @@ for _name, _function in {
     "bitwise_xor": np.bitwise_xor,
 }.items():
     ROWS.append(binary(_name, _function, "integer", skip=NO_GRADIENT))
+for _name, _function in {
+    "bitwise_left_shift": np.left_shift,
+    "bitwise_right_shift": np.right_shift,
+}.items():
+    samples = [
+        (np.array([1, 5, -8]), np.array([0, 2, 1])),
+        (np.array([[3], [9]]), np.array([1, 4])),
+    ]
+    ROWS.append(row(_name, samples, _function, skip=NO_GRADIENT))
 ROWS += [
     unary("bitwise_not", np.bitwise_not, "integer", skip=NO_GRADIENT),
     row(

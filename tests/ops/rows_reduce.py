@@ -75,6 +75,14 @@ def _norm(a: Any, ord: float, axis: Any, keepdims: bool) -> Any:
     return (size**ord).sum(axis=axis, keepdims=keepdims) ** (1 / ord)
 
 
+def _moments(spread: Any) -> Any:
+    def both(a: Any, axis: Any, correction: float, keepdims: bool) -> tuple[Any, Any]:
+        found = spread(a, axis, ddof=correction, keepdims=keepdims)
+        return found, np.mean(a, axis, keepdims=keepdims)
+
+    return both
+
+
 ROWS: list[OpCase] = [
     row("sum_all", [(A,), (SCALAR,), (V((0, 2)),), (V((3,), "complex"),)], np.sum),
     row("sum", [*along(), (V((3,), "complex"), {"axis": (0,), "keepdims": False})], np.sum),
@@ -138,6 +146,21 @@ ROWS: list[OpCase] = [
         [sample for ord in (2.0, 1.0, 3.0, np.inf, -np.inf, 0.0) for sample in along(ord=ord)[:2]],
         _norm,
     ),
+    row(
+        "dist",
+        [(A, V((3, 4), "real", "b"), {"p": p}) for p in (2.0, 1.0, 3.0)],
+        lambda a, b, p: _norm(a - b, p, None, False),
+    ),
+    row("var_mean", along(correction=1.0), _moments(np.var)),
+    row("std_mean", along(correction=1.0), _moments(np.std)),
+    row(
+        "aminmax",
+        along(),
+        lambda a, axis, keepdims: (
+            np.min(a, axis, keepdims=keepdims),
+            np.max(a, axis, keepdims=keepdims),
+        ),
+    ),
     row("whole_of", [(SCALAR,)], lambda a: (a, np.zeros((), np.int64))),
     row(
         "sort",
@@ -159,7 +182,15 @@ ROWS: list[OpCase] = [
         [(A, {"axis": (0, 1), "keepdims": False})],
         lambda a, axis, keepdims: np.sort(a.ravel())[(a.size - 1) // 2],
     ),
-    row("mm", [(V((2, 3)), V((3, 4))), (V((2, 3), "complex"), V((3, 2), "complex"))], np.matmul),
+    row(
+        "mm",
+        [
+            (V((2, 3)), V((3, 4)), {"transposed": False}),
+            (V((2, 3)), V((3, 4)), {"transposed": True}),
+            (V((2, 3), "complex"), V((3, 2), "complex"), {"transposed": False}),
+        ],
+        lambda a, b, transposed: a @ b,
+    ),
     row("bmm", [(V((2, 2, 3)), V((2, 3, 4)))], np.matmul),
     row("mv", [(V((2, 3)), V((3,)))], np.matmul),
     row(
@@ -169,7 +200,10 @@ ROWS: list[OpCase] = [
     ),
     row(
         "addmm",
-        [(V((2, 4)), V((2, 3)), V((3, 4))), (V((4,)), V((2, 3)), V((3, 4)))],
-        lambda a, b, c: a + b @ c,
+        [
+            (V((2, 4)), V((2, 3)), V((3, 4)), {"transposed": False}),
+            (V((4,)), V((2, 3)), V((3, 4)), {"transposed": True}),
+        ],
+        lambda a, b, c, transposed: a + b @ c,
     ),
 ]

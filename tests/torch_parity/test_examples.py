@@ -5,10 +5,15 @@ steps agree to 1e-9, and for five epochs in float32, where two correct libraries
 rounding and the losses agree to 1e-4.
 """
 
+import re
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import adjoint
+from adjoint.cli import main
 from tests.examples.runner import DOCUMENTS, PROGRAMS, expected, load_example, script_output
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch 2.13, which is missing")
@@ -70,3 +75,17 @@ def test_siamese_training_agrees():
     network_twice = load_example("network_twice")
     ours, theirs = (network_twice.train(library)[1] for library in (adjoint, torch))
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
+
+
+def test_a_program_for_pytorch_runs_on_adjoint(capsys):
+    program = str(Path(__file__).parent / "program_for_pytorch.py")
+    runpy.run_path(program, run_name="__main__")
+    theirs = capsys.readouterr().out
+    assert main(["run", program]) == 0
+    ours = capsys.readouterr().out
+
+    number = r"\d+\.\d{5}"
+    assert re.sub(number, "#", ours) == re.sub(number, "#", theirs)
+    numbers = [[float(n) for n in re.findall(number, text)] for text in (ours, theirs)]
+    assert len(numbers[0]) > 30
+    np.testing.assert_allclose(*numbers, rtol=1e-3, atol=1e-3)

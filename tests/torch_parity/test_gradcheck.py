@@ -135,7 +135,9 @@ CASES: dict[str, Any] = {
     "two wrong fast": lambda t: t.check(
         lambda a, b: (a + t.three(b), t.three(a) + b), (t.x, t.z), fast_mode=True
     ),
-    "large": lambda t: t.check(t.three, t.torch.ones(40, 40, dtype=t.torch.float64) .requires_grad_()),
+    "large": lambda t: t.check(
+        t.three, t.torch.ones(40, 40, dtype=t.torch.float64, requires_grad=True)
+    ),
     "None": lambda t: t.check(t.nothing, t.x),
     "complex wrong": lambda t: t.check(t.three, t.c),
     "complex wrong fast": lambda t: t.check(t.three, t.c, fast_mode=True),
@@ -143,9 +145,7 @@ CASES: dict[str, Any] = {
     "complex to real wrong fast": lambda t: t.check(
         lambda x: t.three(x.abs()), t.c, fast_mode=True
     ),
-    "real to complex wrong": lambda t: t.check(
-        lambda x: t.torch.complex(t.three(x), x), t.x
-    ),
+    "real to complex wrong": lambda t: t.check(lambda x: t.torch.complex(t.three(x), x), t.x),
     "real to complex wrong fast": lambda t: t.check(
         lambda x: t.torch.complex(t.three(x), x), t.x, fast_mode=True
     ),
@@ -159,9 +159,7 @@ CASES: dict[str, Any] = {
     "float32 output": lambda t: t.check(lambda x: x.float() * 3, t.x),
     "float16": lambda t: t.check(lambda x: x * x, t.f.detach().half().requires_grad_()),
     "forward wrong": lambda t: t.check(t.pushed, t.x, check_forward_ad=True),
-    "forward wrong fast": lambda t: t.check(
-        t.pushed, t.x, check_forward_ad=True, fast_mode=True
-    ),
+    "forward wrong fast": lambda t: t.check(t.pushed, t.x, check_forward_ad=True, fast_mode=True),
     "backward is told first": lambda t: t.check(t.both_wrong, t.x, check_forward_ad=True),
     "forward wrong complex": lambda t: t.check(t.conjugate, t.c, check_forward_ad=True),
     "forward wrong real to complex": lambda t: t.check(
@@ -191,14 +189,15 @@ CASES: dict[str, Any] = {
     "nothing requires grad, quietly": lambda t: t.check(
         lambda x: x * 2, t.x.detach(), raise_exception=False
     ),
-    "overlapping": lambda t: t.check(
-        lambda x: x * 2, t.x.detach()[:1].expand(3).requires_grad_()
-    ),
+    "overlapping": lambda t: t.check(lambda x: x * 2, t.x.detach()[:1].expand(3).requires_grad_()),
     "no mode": lambda t: t.check(lambda x: x * 2, t.x, check_backward_ad=False),
     "batched without backward": lambda t: t.check(
-        lambda x: x * 2, t.x, check_backward_ad=False, check_forward_ad=True,
+        lambda x: x * 2,
+        t.x,
+        check_backward_ad=False,
+        check_forward_ad=True,
         check_batched_grad=True,
-    ),  # fmt: skip
+    ),
     "batched without forward": lambda t: t.check(
         lambda x: x * 2, t.x, check_batched_forward_grad=True
     ),
@@ -241,10 +240,14 @@ CASES: dict[str, Any] = {
         lambda x: x, t.x, check_rev_over_rev=False, check_fwd_over_rev=True
     ),
     "second, batched without reverse": lambda t: t.check2(
-        lambda x: x, t.x, check_rev_over_rev=False, check_fwd_over_rev=True,
-        check_undefined_grad=False, check_batched_grad=True,
-    ),  # fmt: skip
-}  # fmt: skip
+        lambda x: x,
+        t.x,
+        check_rev_over_rev=False,
+        check_fwd_over_rev=True,
+        check_undefined_grad=False,
+        check_batched_grad=True,
+    ),
+}
 
 
 def _observed(library: Any, case: Any) -> tuple[str, list[str]]:

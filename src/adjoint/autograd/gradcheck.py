@@ -189,14 +189,11 @@ def gradgradcheck(
 
 def _weight(output: Any, gaps: bool) -> Any:
     """Random numbers between -1 and 1, like an output."""
-    if gaps and output.numel() > 1:
-        made = empty((*output.shape, 2), dtype=output.dtype)[..., 0]
-    else:
-        made = empty(output.shape, dtype=output.dtype)
-    filled = empty(output.shape, dtype=output.dtype)
-    uniform_(parts.view_as_real(filled) if filled.is_complex() else filled, -1, 1)
-    made._memory()[...] = filled._array
-    return made.requires_grad_()
+    shape = tuple(output.shape)
+    gaps = gaps and output.numel() > 1
+    made = empty((*shape[:-1], 2 * shape[-1]) if gaps else shape, dtype=output.dtype)
+    uniform_(parts.view_as_real(made) if made.is_complex() else made, -1, 1)
+    return (made[..., 1::2] if gaps else made).requires_grad_()
 
 
 # ---- arguments -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import argparse
 import platform
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -100,15 +100,26 @@ def run(script: str, arguments: Sequence[str]) -> int:
         with as_torch():
             exec(code, module.__dict__)
     except Exception as error:
-        # From the program's own first line on: this function and exec are of no interest.
-        trace = error.__traceback__.tb_next if error.__traceback__ else None
-        traceback.print_exception(type(error), error, trace)
+        print("".join(_traceback(error)), end="", file=sys.stderr)
         return 1
     finally:
         sys.argv, sys.path[:] = before[0], before[1]
         if before[2] is not None:
             sys.modules["__main__"] = before[2]
     return 0
+
+
+def _traceback(error: BaseException) -> Iterable[str]:
+    """Return the traceback of ``error`` without the frames that served the program."""
+    report = traceback.TracebackException.from_exception(error)
+    own = str(Path(__file__).parent)
+    pending: list[traceback.TracebackException | None] = [report]
+    while pending:
+        part = pending.pop()
+        if part is not None:
+            part.stack[:] = [frame for frame in part.stack if not frame.filename.startswith(own)]
+            pending += [part.__cause__, part.__context__]
+    return report.format()
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

@@ -120,6 +120,8 @@ class _Call:
     ) -> None:
         self.op = op
         self.operands = tuple([without(o, number) for o in operands])
+        if op.promoted:
+            self.operands = tuple([_as_tensor(o, outs[0]._desc) for o in self.operands])
         self.params = params
         self.outs = outs
         self.number = number
@@ -171,6 +173,13 @@ class _Call:
             else:
                 found.append(self.params[name])
         return found
+
+
+def _as_tensor(operand: Any, desc: Any) -> Any:
+    """A number operand as a 0-d tensor: rules may ask more of it than arithmetic."""
+    if operand is None or isinstance(operand, TensorBase):
+        return operand
+    return make_tensor(desc.numpy.type(operand))
 
 
 def _shape(operand: Any) -> tuple[int, ...]:

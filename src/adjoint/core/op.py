@@ -19,6 +19,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from adjoint.array import numpy_
 from adjoint.array.descriptor import EXACT_NUMBERS, REAL_NUMBERS
+from adjoint.array.namespace import Namespace
 from adjoint.core.node import Node, OutEdge
 from adjoint.core.plan import INDICES, NEEDS, OPERAND, OUT, PARAM, SHAPE, SHAPES, Plan
 
@@ -156,12 +157,13 @@ class Op:
         """The edge to output ``nr`` of ``node``."""
         return OutEdge(node, nr, node.desc[nr]) if isinstance(node.desc, tuple) else node
 
-    def library(self, g: Any, values: list[Any]) -> Any:
+    def library(self, g: Any, values: list[Any]) -> Namespace:
         """The array library for a rule on these raw arrays: NumPy's, or the one that holds more."""
         for value in (*g, *values) if isinstance(g, tuple) else (g, *values):
             found = getattr(value, "array_library", None)
             if found is not None:
-                return found
+                library: Namespace = found
+                return library
         return numpy_
 
     def __repr__(self) -> str:

@@ -30,7 +30,7 @@ from adjoint.core import mode as modes
 from adjoint.core.fitting import fit
 from adjoint.core.node import Node, ViewSink, next_seq, node_of
 from adjoint.core.plan import tensor_world
-from adjoint.core.tensor_base import slow_descriptor, TensorBase, make_tensor
+from adjoint.core.tensor_base import TensorBase, make_tensor, slow_descriptor
 
 __all__ = [
     "adopt_views",
@@ -295,8 +295,10 @@ def refresh_views(counter: Any) -> None:
     for reference in counter.views or ():
         view = reference()
         side = None if view is None else view._side
-        base = None if side is None else side.base
-        if base is None or base._edge is None or type(view._edge) is InvalidEdge:
+        if side is None or side.base is None:
+            continue
+        base = side.base
+        if base._edge is None or type(view._edge) is InvalidEdge:
             continue
         if side.made != NORMAL:
             view._edge = InvalidEdge(invalid_view(view, True), invalid_view(view, False))

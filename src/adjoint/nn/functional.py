@@ -16,7 +16,7 @@ from adjoint.array import dtypes
 from adjoint.core.errors import scalar_name
 from adjoint.core.inplace import apply_inplace
 from adjoint.core.tensor_base import TensorBase, make_tensor
-from adjoint.ops import activation, pointwise
+from adjoint.ops import activation, piecewise
 from adjoint.ops.adaptive_pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -295,7 +295,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 def softsign(input: Tensor) -> Tensor:
     """Return ``input / (1 + abs(input))``."""
-    return input / (pointwise.abs(input) + 1)
+    return input / (piecewise.abs(input) + 1)
 
 
 def tanhshrink(input: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from adjoint.core.tensor_base import TensorBase
 from adjoint.array.dtypes import BOOL, COMPLEX
+from adjoint.core.tensor_base import TensorBase
 from adjoint.ops import pointwise
 from adjoint.ops.checks import not_for
 from adjoint.ops.families import elementwise

@@ -18,8 +18,7 @@ from adjoint.array.descriptor import describe
 from adjoint.array.device import as_device
 from adjoint.core.errors import scalar_name
 from adjoint.core.inplace import bump
-from adjoint.core.mode import INFERENCE, get_mode
-from adjoint.core.mode import grad_enabled
+from adjoint.core.mode import INFERENCE, get_mode, grad_enabled
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
 __all__ = [

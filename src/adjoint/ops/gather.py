@@ -95,13 +95,17 @@ def check_gather(name: str, input: Tensor, axis: int, index: Tensor, within: boo
     check_range(index, axis, sizes[axis])
 
 
-def check_rows(name: str, index: Tensor, axis: int, size: int) -> None:
-    """Raise IndexError, as the functions that pick whole slices do."""
+def check_rows(name: str, index: Tensor, axis: int, input: Tensor) -> None:
+    """Raise what the functions raise that write whole slices; of a vector it is another text."""
+    shape = input._desc.shape or (1,)
     try:
-        check_range(index, axis, size)
+        check_range(index, axis, shape[axis])
     except RuntimeError as error:
-        text = "index out of range in self" if name == "index_add" else f"{name}_(): {error}"
-        raise IndexError(text) from None
+        if name == "index_copy_":
+            raise IndexError(f"{name}(): {error}") from None
+        if len(shape) == 1:
+            raise IndexError("index out of range in self") from None
+        raise
 
 
 def check_range(index: Tensor, axis: int, size: int) -> None:

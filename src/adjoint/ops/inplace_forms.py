@@ -15,7 +15,7 @@ from adjoint.core.inplace import apply_inplace, bump, check_writable
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node, ViewSink
 from adjoint.core.tensor_base import TensorBase
-from adjoint.ops import arithmetic, arrange, compare, inplace, pointwise, special, view
+from adjoint.ops import arithmetic, arrange, compare, inplace, piecewise, pointwise, special, view
 
 Tensor = Any
 Number = Any
@@ -93,27 +93,27 @@ def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """
     if isinstance(min, TensorBase) or isinstance(max, TensorBase):
         if min is None:
-            return _apply(pointwise.minimum, self, max)
+            return _apply(piecewise.minimum, self, max)
         if max is None:
-            return _apply(pointwise.maximum, self, min)
-        return _apply(pointwise._clamp_tensors, self, min, max)
+            return _apply(piecewise.maximum, self, min)
+        return _apply(piecewise._clamp_tensors, self, min, max)
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    return _apply(pointwise._clamp, self, min=min, max=max)
+    return _apply(piecewise._clamp, self, min=min, max=max)
 
 
 def clamp_min_(self: Tensor, min: Any) -> Tensor:
     """Raise smaller elements to ``min`` in place."""
     if isinstance(min, TensorBase):
-        return _apply(pointwise.maximum, self, min)
-    return _apply(pointwise._clamp_min, self, min=min)
+        return _apply(piecewise.maximum, self, min)
+    return _apply(piecewise._clamp_min, self, min=min)
 
 
 def clamp_max_(self: Tensor, max: Any) -> Tensor:
     """Lower larger elements to ``max`` in place."""
     if isinstance(max, TensorBase):
-        return _apply(pointwise.minimum, self, max)
-    return _apply(pointwise._clamp_max, self, max=max)
+        return _apply(piecewise.minimum, self, max)
+    return _apply(piecewise._clamp_max, self, max=max)
 
 
 def lerp_(self: Tensor, end: Tensor, weight: Any) -> Tensor:

@@ -13,7 +13,8 @@ from adjoint.array import dtypes
 from adjoint.core.errors import scalar_name
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.families import general
-from adjoint.ops.pointwise import abs, div, exp, log, mul, pow, sub, where
+from adjoint.ops.piecewise import abs, where
+from adjoint.ops.pointwise import div, exp, log, mul, pow, sub
 from adjoint.ops.reduce import mean, sum
 from adjoint.ops.view import expand
 

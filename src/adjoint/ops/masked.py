@@ -1,7 +1,7 @@
 """Masks: filling, replacing and in place, where a bool tensor is true.
 
-In: a Tensor, a mask that broadcasts, a number or a Tensor.  Out: a copy, or for names that end in an
-underscore the tensor itself. What is overwritten gets no gradient.
+In: a Tensor, a mask that broadcasts, a number or a Tensor.  Out: a copy, or for names that end in
+an underscore the tensor itself. What is overwritten gets no gradient.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _masked_fill_tensor(xp: Any, input: Array, value: Array, mask: Array) -> Arr
 
 def _masked_source(xp: Any, g: Array, source_shape: Shape, mask: Array) -> Array:
     picked = xp.take(g, (spread_mask(xp, mask, tuple(g.shape)),))
-    flat = xp.sliceinto(picked, (xp.size(source_shape),), (slice(picked.shape[0]),))
+    flat = xp.slice_into(picked, (xp.size(source_shape),), (slice(picked.shape[0]),))
     return xp.reshape(flat, source_shape)
 
 
@@ -86,21 +86,9 @@ for _function in (_masked_fill, _masked_fill_tensor):
 # ---- PyTorch's functions and methods -------------------------------------------------------------
 
 
-def _check_mask(input: Tensor, mask: Tensor) -> None:
-    """Raise PyTorch's sentence if the mask does not broadcast with ``input``."""
-    a, b = input._desc.shape, mask._desc.shape
-    ndim = max(len(a), len(b))
-    for back in range(1, min(len(a), len(b)) + 1):
-        if a[-back] != b[-back] and 1 not in (a[-back], b[-back]):
-            raise RuntimeError(
-                f"The size of tensor a ({a[-back]}) must match the size of tensor b ({b[-back]}) at "
-                f"non-singleton dimension {ndim - back}"
-            )
-
-
 def _masked_fill_call(input: Tensor, mask: Tensor, value: Any) -> Call:
     tensor_argument("masked_fill_", "mask", 1, mask)
-    _check_mask(input, mask)
+    broadcast_shape(input._desc.shape, mask._desc.shape)
     if mask._desc.dtype is not dtypes.bool_:
         words = {"uint8": "unsigned char", "int64": "long int", "int32": "int"}
         kind = words.get(mask._desc.dtype.name, mask._desc.dtype.name)
@@ -140,10 +128,8 @@ def _masked_scatter_call(input: Tensor, mask: Tensor, source: Tensor) -> Call:
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """Return ``input`` with a number or a 0-d tensor where ``mask`` is true; both broadcast."""
     if isinstance(mask, TensorBase):
-        _check_mask(mask, input)  # in this order: the mask is expanded first
-    call = _masked_fill_call(input, mask, value)
-    broadcast_shape(input._desc.shape, mask._desc.shape)
-    return copied(input, call)
+        broadcast_shape(mask._desc.shape, input._desc.shape)  # the mask is expanded first
+    return copied(input, _masked_fill_call(input, mask, value))
 
 
 def masked_fill_(self: Tensor, mask: Tensor, value: Any) -> Tensor:

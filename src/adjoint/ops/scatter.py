@@ -18,7 +18,7 @@ from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops import view
 from adjoint.ops.arguments import canonical_dim, tensor_argument
 from adjoint.ops.families import operator
-from adjoint.ops.gather import check_gather, check_range, check_rows, check_vector
+from adjoint.ops.gather import check_gather, check_rows, check_vector
 from adjoint.ops.index import _index_put, check_put, index_put_into, overwritten, places
 from adjoint.ops.index_expression import Expression
 from adjoint.ops.numbers import number as plain_number
@@ -267,7 +267,7 @@ def _check_source(name: str, input: Tensor, axis: int, index: Tensor, source: Te
             "source tensor shape must match self tensor shape, excluding the specified dimension. "
             f"Got self.shape = {list(sizes)} source.shape = {list(given)}"
         )
-    check_rows(name.rstrip("_"), index, axis, sizes[axis])
+    check_rows(name, index, axis, input)
 
 
 def _index_copy_call(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Call:
@@ -285,7 +285,10 @@ def _index_copy_call(input: Tensor, dim: int, index: Tensor, source: Tensor) -> 
 def _index_fill_call(input: Tensor, dim: int, index: Tensor, value: Any) -> Call:
     axis = canonical_dim(dim, input.ndim)
     index = check_vector("index_fill_", index)
-    check_range(index, axis, (input._desc.shape or (1,))[axis])
+    size, values = (input._desc.shape or (1,))[axis], index._array
+    if values.size and not (-size <= values.min() and values.max() < size):
+        wrong = values[(values < -size) | (values >= size)].flat[0]
+        raise IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {size}")
     if not isinstance(value, TensorBase):
         value = plain_number(value, input._desc.dtype)
         return _index_fill, (index,), {"axis": axis, "value": value}

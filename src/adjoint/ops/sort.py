@@ -17,7 +17,7 @@ from adjoint.ops import reduce
 from adjoint.ops.arguments import canonical_dim
 from adjoint.ops.checks import not_for
 from adjoint.ops.families import general
-from adjoint.ops.pointwise import maximum, minimum
+from adjoint.ops.piecewise import maximum, minimum
 
 Array = Any
 Tensor = Any

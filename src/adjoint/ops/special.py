@@ -14,7 +14,8 @@ from adjoint.array.dtypes import BOOL, COMPLEX, INTEGRAL
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.checks import not_for
 from adjoint.ops.families import elementwise
-from adjoint.ops.pointwise import clamp, div, pow
+from adjoint.ops.piecewise import clamp
+from adjoint.ops.pointwise import div, pow
 
 Array = Any
 Tensor = Any

@@ -33,7 +33,7 @@ def _unsafe_view(xp: Any, input: Array, *, shape: tuple[int, ...]) -> Array:
     return xp.reshape(input, shape)
 
 
-@movement(lambda xp, g: xp.swapaxes(g, 0, 1), node="TBackward0")
+@movement(lambda xp, g: xp.matrix_t(g), node="TBackward0")
 def _t(xp: Any, input: Array) -> Array:
     """Return the transpose of a matrix."""
     return xp.swapaxes(input, 0, 1)

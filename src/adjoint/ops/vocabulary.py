@@ -20,6 +20,7 @@ from adjoint.ops import (
     inplace,
     join,
     norms,
+    piecewise,
     pointwise,
     pool,
     reduce,
@@ -45,9 +46,9 @@ from adjoint.ops.cast import to_dtype
 Array = Any
 Shape = tuple[int, ...]
 
-absolute = pointwise.abs
+absolute = piecewise.abs
 add = pointwise.add
-ceil = pointwise.ceil
+ceil = piecewise.ceil
 copy = view.clone
 cos = pointwise.cos
 cosh = pointwise.cosh
@@ -57,12 +58,12 @@ exp = pointwise.exp
 exp2 = pointwise.exp2
 arctan2 = pointwise.atan2
 tan = pointwise.tan
-trunc = pointwise.trunc
+trunc = piecewise.trunc
 log2 = pointwise.log2
 erfc = special.erfc
 hypot = special.hypot
 lgamma = special.lgamma
-floor = pointwise.floor
+floor = piecewise.floor
 isfinite = compare.isfinite
 isnan = compare.isnan
 log = pointwise.log
@@ -81,17 +82,17 @@ tanh_backward = pointwise._tanh_backward
 threshold_backward = pointwise._threshold_backward
 sigmoid_backward = pointwise._sigmoid_backward
 matrix_t = view.t
-where = pointwise.where
+where = piecewise.where
 
 
 def maximum(x: Array, y: Any) -> Array:
     """The larger of each pair."""
-    return pointwise.clamp(x, min=y) if not isinstance(y, TensorBase) else pointwise.maximum(x, y)
+    return piecewise.clamp(x, min=y) if not isinstance(y, TensorBase) else piecewise.maximum(x, y)
 
 
 def minimum(x: Array, y: Any) -> Array:
     """The smaller of each pair."""
-    return pointwise.clamp(x, max=y) if not isinstance(y, TensorBase) else pointwise.minimum(x, y)
+    return piecewise.clamp(x, max=y) if not isinstance(y, TensorBase) else piecewise.minimum(x, y)
 
 
 def accumulated(g: Array) -> Array:
@@ -113,7 +114,7 @@ def exponential(base: float, x: Array) -> Array:
 
 def clip(x: Array, low: Any, high: Any) -> Array:
     """``x`` limited to [low, high]."""
-    return pointwise.clamp(x, low, high)
+    return piecewise.clamp(x, low, high)
 
 
 conj = complex.conj

@@ -115,7 +115,7 @@ def _update(group: dict[str, Any], slot: Slot, grad: Any) -> None:
     slot.average_square("exp_avg_sq", v, g, beta2)
     if group["amsgrad"]:
         largest = slot.buffer("max_exp_avg_sq")
-        np.maximum(largest, v, largest)
+        np.maximum(largest, v, out=largest)
         v = largest
     correction1 = 1 - beta1**step
     correction2 = (1 - beta2**step) ** 0.5

@@ -73,7 +73,7 @@ def _update_max(group: dict[str, Any], slot: Slot, grad: Any) -> None:
     np.absolute(g, scratch)
     np.add(scratch, slot.constant(group["eps"]), scratch)
     np.multiply(largest, slot.constant(beta2), largest)
-    np.maximum(largest, scratch, largest)
+    np.maximum(largest, scratch, out=largest)
     rate = float(group["lr"]) / (1 - beta1**step)
     slot.add_quotient(m, largest, slot.changing(0, -rate))
     slot.commit()
@@ -87,6 +87,7 @@ class _Decoupling(Optimizer):
         decay = group["weight_decay"]
         if decay and group["decoupled_weight_decay"]:
             np.multiply(slot.flat, slot.constant(1 - float(group["lr"]) * decay), slot.flat)
+            slot.param._counter.value += 1
             decay = 0
         return slot.adjusted(slot.gradient(grad), group["maximize"], decay)
 
@@ -157,6 +158,7 @@ class NAdam(_Decoupling):
         np.sqrt(scratch, scratch)
         np.add(scratch, slot.constant(group["eps"]), scratch)
         slot.add_quotient(g, scratch, slot.changing(0, -lr * (1.0 - mu) / (1.0 - passed)))
+        slot.param._counter.value += 1
         later = (-lr * following) / (1.0 - passed * following)
         slot.add_quotient(m, scratch, slot.changing(0, later))
         slot.commit()

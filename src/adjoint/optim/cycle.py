@@ -7,6 +7,7 @@ In: an optimizer and the shape of the cycle.  Out: learning rates, and with them
 from __future__ import annotations
 
 import math
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -281,6 +282,23 @@ class CyclicLR(LRScheduler):
                     group["base_momentum"] = low
         super().__init__(optimizer, last_epoch)
         self.base_lrs = lowest
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything but the optimizer and a function; a callable object gives its state."""
+        hidden = ("optimizer", "_scale_fn_custom")
+        state = {key: value for key, value in self.__dict__.items() if key not in hidden}
+        custom = self._scale_fn_custom
+        plain = custom is None or isinstance(custom, types.FunctionType)
+        state["_scale_fn_custom"] = None if plain else dict(custom.__dict__)
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state that `state_dict` returned."""
+        state = dict(state_dict)
+        own = state.pop("_scale_fn_custom")
+        if own is not None:
+            self._scale_fn_custom.__dict__.update(own)
+        self.__dict__.update(state)
 
     def scale_fn(self, x: float) -> float:
         """Return the height of a cycle (or at an iteration)."""

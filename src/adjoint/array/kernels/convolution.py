@@ -240,7 +240,6 @@ class _Block(NamedTuple):
     inner: Any  # index of the part in the array at the window's input
     outer: Any  # and at its output
     window: Window  # along the rows
-    rows: int  # outer ones
 
 
 class _Work(NamedTuple):
@@ -271,12 +270,12 @@ class _Work(NamedTuple):
             size = min(max(1, BLOCK * (4 if self.narrow else 1) // self.columns), share)
             size = -(-share // -(-share // size))  # the same number of blocks, of equal size
             cuts = [(a, min(size, n - a), slice(a, a + size)) for a in range(0, n, size)]
-            return [_Block(a, m, part, part, window, window.output) for a, m, part in cuts]
+            return [_Block(a, m, part, part, window) for a, m, part in cuts]
         ends = [window.output * i // parts for i in range(parts + 1)]
         rows = [(slice(a, b), *_rows(window, a, b)) for a, b in pairwise(ends) if a < b]
         images = [(slice(a, a + 1), slice(None)) for a in range(n)]
         return [
-            _Block(a, 1, (*image, inner), (*image, outer), part, part.output)
+            _Block(a, 1, (*image, inner), (*image, outer), part)
             for a, image in enumerate(images)
             for outer, inner, part in rows
         ]
@@ -317,10 +316,10 @@ class _Side:
         self._plans: dict[tuple[int, Window], Columns] = {}
 
     def _plan(self, block: _Block) -> Columns:
-        window = block.window if self._inner else _unit(block.rows)
-        key = (block.images, window)
+        key = (block.images, block.window)
         plan = self._plans.get(key)
         if plan is None:
+            window = block.window if self._inner else _unit(block.window.output)
             array, (groups, dtype, joined) = self._array, self._layout
             self._plans[key] = plan = columns_for(
                 self._role,

@@ -266,11 +266,11 @@ def max_pool_put(g: Array, places: Array, windows: Windows) -> Array:
             out = (part, *(one.out for one in combination))
             target = to_x[(part, *(one.inp for one in combination))]
             # As bits: a factor of 0 or 1 keeps inf and nan where they belong.
-            chosen = planes[out].view(bits) * (flat_places[out] == tap)
+            given, chosen = planes[out].view(bits), flat_places[out] == tap
             if apart:
-                target[...] = chosen.view(g.dtype)
+                np.multiply(given, chosen, out=target.view(bits))
             else:
-                np.add(target, chosen.view(g.dtype), out=target)
+                np.add(target, np.multiply(given, chosen).view(g.dtype), out=target)
 
     _each_block(planes, put, 4e-10 * len(combinations))
     return x

@@ -1,0 +1,16 @@
+"""Forward mode, program by program, in PyTorch and here."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.torch_parity import programs_forward_ad, programs_forward_graph
+from tests.torch_parity.harness import Program, both, collect
+
+pytest.importorskip("torch", reason="compares with PyTorch 2.13")
+
+
+@pytest.mark.parametrize("program", collect(programs_forward_ad, programs_forward_graph))
+def test_program(program: Program) -> None:
+    """Both libraries observe the same."""
+    both(program)
