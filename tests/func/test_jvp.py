@@ -41,12 +41,12 @@ def number(x: float) -> Any:
 # ---- perturbations are kept apart ----------------------------------------------------------------
 
 
-def test_the_classical_example_of_confusion():
+@pytest.mark.parametrize("outer", [d, r])
+@pytest.mark.parametrize("inner", [d, r])
+def test_the_classical_example_of_confusion(outer, inner):
     """d/dx (x * d/dy (x + y)) at 1 is 1, not 2 (Siskind and Pearlmutter)."""
     one = number(1.0)
-    for outer in (d, r):
-        for inner in (d, r):
-            assert float(outer(lambda x: x * inner(lambda y: x + y)(one))(one)) == 1.0
+    assert float(outer(lambda x: x * inner(lambda y: x + y)(one))(one)) == 1.0
 
 
 @pytest.mark.parametrize("outer", [d, r])
@@ -250,7 +250,9 @@ def test_it_works_inside_a_function():
     assert float(moved) == 10.0
 
 
-def test_functions_nest():
+@pytest.mark.parametrize("outer", [d, r])
+@pytest.mark.parametrize("inner", [d, r])
+def test_functions_nest(outer, inner):
     """A Function whose jvp is made of operators has second derivatives in every order."""
 
     class Cube(torch.autograd.Function):
@@ -270,11 +272,9 @@ def test_functions_nest():
             (x,) = ctx.saved_tensors
             return 3 * x * x * g
 
-    for outer in (d, r):
-        for inner in (d, r):
-            assert float(outer(inner(Cube.apply))(number(2.0))) == pytest.approx(12.0)
-            mixed = outer(lambda x: x * inner(lambda y: Cube.apply(x * y))(number(1.0)))
-            assert float(mixed(number(2.0))) == pytest.approx(96.0)
+    assert float(outer(inner(Cube.apply))(number(2.0))) == pytest.approx(12.0)
+    mixed = outer(lambda x: x * inner(lambda y: Cube.apply(x * y))(number(1.0)))
+    assert float(mixed(number(2.0))) == pytest.approx(96.0)
 
 
 def test_threads_have_levels_of_their_own():

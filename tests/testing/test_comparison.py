@@ -63,17 +63,15 @@ def test_arrays_with_negative_strides():
 
 
 def test_bools_are_no_numbers():
-    with pytest.raises(
-        AssertionError, match=r"types do not match: <class 'bool'> != <class 'int'>"
-    ):
+    with pytest.raises(AssertionError, match=r"types do not match: <class 'bool'> !="):
         assert_close(True, 1)
     assert_close(True, 1.0, check_dtype=False)
 
 
 def test_msg():
-    with pytest.raises(AssertionError, match="^hello$"):
+    with pytest.raises(AssertionError, match=r"^hello$"):
         assert_close(1.0, 2.0, msg="hello")
-    with pytest.raises(AssertionError, match="^hello: Scalars are not close!"):
+    with pytest.raises(AssertionError, match=r"^hello: Scalars are not close!"):
         assert_close(1.0, 2.0, msg=lambda text: f"hello: {text}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 from tests.torch_parity.harness import differs, raises, variants
@@ -246,9 +248,6 @@ def p_kept_or_dropped(torch: Any) -> list[Any]:
 
 
 def p_copies_of_dual_tensors(torch: Any) -> list[Any]:
-    import copy
-    import pickle
-
     ad = torch.autograd.forward_ad
     with ad.dual_level():
         dual = ad.make_dual(torch.ones(2), torch.ones(2)).clone()

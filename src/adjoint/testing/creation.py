@@ -36,7 +36,7 @@ def make_tensor(
     The bounds are by default -9 and 9 for floating-point and complex (both parts), -9 and 10 for
     signed, 0 and 10 for unsigned integers, 0 and 2 for bool; wider ones than the dtype has are cut.
     ``noncontiguous``: with gaps in memory; ``exclude_zero``: zeros are replaced by the smallest
-    positive number of the dtype.
+    positive number of the dtype; ``memory_format`` is accepted, and the memory is contiguous.
 
     Shape: as given, ``make_tensor(2, 3, ...)`` or ``make_tensor((2, 3), ...)``.
     Raises: ValueError if ``low`` is not below ``high``, if a bound is nan, if integers are to
@@ -71,8 +71,6 @@ def make_tensor(
         smallest = 1 if dtype.category < dtypes.FLOATING else dtypes.finfo(dtype).tiny
         raw = made._memory()
         raw[raw == 0] = smallest
-    if memory_format is not None:
-        made = made.contiguous(memory_format=memory_format)
     return made.requires_grad_() if requires_grad else made
 
 
