@@ -65,7 +65,7 @@ class Parameter(Tensor):
             found = memo[id(self)] = type(self)(copied, self.requires_grad)
         return found
 
-    def __repr__(self, *, tensor_contents: str | None = None) -> str:
+    def __repr__(self, *, tensor_contents: str | None = None) -> str:  # type: ignore[override]
         return parameter_repr(self, Parameter)
 
     def __reduce_ex__(self, protocol: Any) -> Any:

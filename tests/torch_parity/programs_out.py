@@ -13,14 +13,14 @@ UNARY = """
     expm1 floor frac lgamma log log10 log1p log2 logical_not logit nan_to_num neg reciprocal
     round rsqrt sgn sigmoid sign sin sinh sqrt square tan tanh trunc all any sum mean prod std
     var amax amin argmax argmin nonzero aminmax
-""".split()
+"""
 BINARY = """
     add atan2 div eq floor_divide fmod ge gt hypot le logaddexp logical_and logical_or
     logical_xor lt maximum minimum mul ne pow remainder sub xlogy
-""".split()
+"""
 INTEGERS = """
     bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor add mul
-""".split()
+"""
 
 
 def _unary(name: str) -> Callable[..., Any]:
@@ -30,11 +30,14 @@ def _unary(name: str) -> Callable[..., Any]:
 
 
 CALLS: dict[str, Callable[..., Any]] = {
-    **{name: _unary(name) for name in UNARY},
-    **{name: (lambda t, a, n=name, **out: getattr(t, n)(a, a.flip(0), **out)) for name in BINARY},
+    **{name: _unary(name) for name in UNARY.split()},
+    **{
+        name: (lambda t, a, n=name, **out: getattr(t, n)(a, a.flip(0), **out))
+        for name in BINARY.split()
+    },
     **{
         f"{name}_of_integers": lambda t, a, n=name, **out: getattr(t, n)(a.int(), a.long(), **out)
-        for name in INTEGERS
+        for name in INTEGERS.split()
     },
     "addcdiv": lambda t, a, **out: t.addcdiv(a, a, a + 1, value=0.5, **out),
     "addcmul": lambda t, a, **out: t.addcmul(a, a, a, value=0.5, **out),

@@ -115,6 +115,8 @@ CASES: dict[str, Any] = {
     "real to complex": lambda t: t.check(lambda x: t.torch.complex(x, x * x), t.x),
     "no grad left": lambda t: (t.check(lambda x: x * x, t.x), t.x.grad),
     "masked": lambda t: t.check(lambda x: x * x, t.x, masked=True),
+    "batched": lambda t: t.check(lambda x: x * x, t.x, check_batched_grad=True),
+    "second, batched": lambda t: t.check2(lambda x: x**3, t.x, check_batched_grad=True),
     "unstable within reason": lambda t: t.check(t.unstable, t.x, nondet_tol=1e-3),
     "forward": lambda t: t.check(lambda x: x * x, t.x, check_forward_ad=True),
     "forward only": lambda t: t.check(

@@ -259,9 +259,9 @@ def broadcast_view(x: Array, shape: Shape) -> Array:
 
 def expand_dims(x: Array, axis: Shape) -> Array:
     """``x`` with axes of size 1 inserted where the result is to have them (sorted, non-negative)."""
-    shape = list(x.shape)
+    shape = x.shape
     for a in axis:
-        shape.insert(a, 1)
+        shape = (*shape[:a], 1, *shape[a:])
     return x.reshape(shape)
 
 

@@ -24,6 +24,7 @@ from adjoint.autograd.gradcheck_jacobians import (
     Part,
     as_tuple,
     check_backward_mode,
+    check_batched,
     check_forward_mode,
     differentiable,
     requiring_grad,
@@ -64,11 +65,12 @@ def gradcheck(
 ) -> bool:
     """Return whether the gradients of ``func`` agree with finite differences.
 
-    Every input that requires grad is moved by ``eps``; a derivative may differ from the quotient of
-    differences by ``atol + rtol * abs(quotient)``. ``nondet_tol``: by how much two backward passes
-    may differ; ``check_undefined_grad``: also try outputs without gradient; ``fast_mode``: compare
-    with random vectors instead of entry by entry; ``raise_exception``: False returns False.
-    ``masked`` is accepted; it concerns sparse inputs.
+    Every input that requires grad is moved by ``eps``; a derivative may differ from the quotient
+    of differences by ``atol + rtol * abs(quotient)``. ``nondet_tol``: by how much two backward
+    passes may differ; ``check_undefined_grad``: also try outputs without gradient;
+    ``check_batched_grad``: also compare batches of gradients with single ones; ``fast_mode``:
+    compare with random vectors instead of entry by entry; ``raise_exception``: False returns
+    False. ``masked`` is accepted; it concerns sparse inputs.
 
     Raises: GradcheckError where they do not agree; ValueError if no input requires grad.
 
@@ -89,16 +91,16 @@ def gradcheck(
         raise AssertionError(
             "Setting check_batched_forward_grad=True requires check_forward_ad to be True"
         )
-    if check_batched_grad or check_batched_forward_grad:
+    if check_batched_forward_grad:
         raise NotImplementedError(
-            "gradcheck does not compare batched gradients with single ones: leave "
-            "check_batched_grad and check_batched_forward_grad at False"
+            "gradcheck does not compare batched tangents with single ones: leave "
+            "check_batched_forward_grad at False"
         )
     options = Options(eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
     try:
         _check(
             func, as_tuple(inputs), options, check_backward_ad, check_forward_ad,
-            check_undefined_grad,
+            check_undefined_grad, check_batched_grad,
         )  # fmt: skip
     except GradcheckError:
         if raise_exception:
@@ -236,7 +238,13 @@ def _wanted(inputs: Tensors) -> Tensors:
 
 
 def _check(
-    func: Func, inputs: Tensors, options: Options, backward: bool, forward: bool, undefined: bool
+    func: Func,
+    inputs: Tensors,
+    options: Options,
+    backward: bool,
+    forward: bool,
+    undefined: bool,
+    batched: bool,
 ) -> None:
     wanted = _check_inputs(inputs)
     everything = as_tuple(func(*inputs))
@@ -250,6 +258,8 @@ def _check(
     if forward:
         for part in _input_parts(func, inputs):
             check_forward_mode(part, outputs, options)
+    if batched:
+        check_batched(outputs, wanted, options)
     if backward:
         _check_linear_in_cotangent(outputs, wanted)
         if undefined:

@@ -22,6 +22,7 @@ __all__ = [
     "Part",
     "as_tuple",
     "check_backward_mode",
+    "check_batched",
     "check_forward_mode",
     "differentiable",
     "requiring_grad",
@@ -30,6 +31,9 @@ __all__ = [
 Array = Any
 Tensors = tuple[Any, ...]
 Func = Callable[..., Any]
+
+_BATCH = 3
+_BATCHED = "gradcheck or gradgradcheck failed while testing batched gradient computation."
 
 
 class Options(NamedTuple):
@@ -191,6 +195,35 @@ class _Vectors:
         """What an error of 1 in every entry of the Jacobian makes of ``v J u``."""
         u = self.u[j][0] if isinstance(self.u[j], tuple) else self.u[j]
         return float(u.sum() * self.v[i].sum())
+
+
+def check_batched(outputs: Tensors, wanted: Tensors, options: Options) -> None:
+    """Compare a batch of gradients with the same gradients one by one."""
+    generator = Generator()
+    for i, output in enumerate(outputs):
+        shape = (_BATCH, *output.shape)
+        kind = output._desc.dtype.to_real().numpy
+        weights = rand(shape, generator=generator)._array.astype(kind)
+        batch = make_tensor(weights.astype(output._desc.numpy))
+        single = [_pull(output, w, wanted, options) for w in batch._array]
+        try:
+            together = grad(
+                output, wanted, batch, retain_graph=True, allow_unused=True, is_grads_batched=True
+            )
+        except RuntimeError as error:
+            raise GradcheckError(
+                f"While computing batched gradients, got: {error}\n\n{_BATCHED}"
+            ) from error
+        for j, got in enumerate(together):
+            zero = np.zeros(wanted[j].shape, wanted[j]._desc.numpy)
+            rows = [zero if row[j] is None else row[j]._array for row in single]
+            expected = np.stack(rows)
+            found = np.zeros_like(expected) if got is None else got._array
+            if not np.allclose(found, expected, rtol=options.rtol, atol=options.atol):
+                raise GradcheckError(
+                    f"For output {i} and input {j}:\n\n{_BATCHED}\n\nGot:\n{make_tensor(found)}\n\n"
+                    f"Expected:\n{make_tensor(expected)}"
+                )
 
 
 # ---- forward -------------------------------------------------------------------------------------

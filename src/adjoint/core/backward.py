@@ -160,7 +160,9 @@ def backward(
         one = desc.constants_get(1)
         if one is None:
             one = desc.type.constant(1)
-        engine.run_backward([(tensors._edge, one)], keep=_keep_graph(retain_graph, False), create=False)
+        engine.run_backward(
+            [(tensors._edge, one)], keep=_keep_graph(retain_graph, False), create=False
+        )
         return
     outputs = _as_tuple(tensors)
     world = create_graph or bool(open_levels)

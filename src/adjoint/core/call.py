@@ -19,7 +19,7 @@ from adjoint.core.node import next_seq
 from adjoint.core.op import Op
 from adjoint.core.plan import _PICKERS, versions_of
 from adjoint.core.record import apply, wrap_several
-from adjoint.core.tensor_base import TensorBase, needs_tensor_class
+from adjoint.core.tensor_base import Side, TensorBase, needs_tensor_class
 from adjoint.core.views import link_view
 
 __all__ = ["make_call"]
@@ -47,6 +47,8 @@ def make_call(op: Op) -> Callable[..., Any]:
         call = _general(op)
     elif len(op.operands) == 1 and op.outputs == 1 and not (op.joint or op.variadic):
         call = _straight_one(op)
+    elif len(op.operands) in (2, 3) and op.outputs == 1 and not (op.joint or op.variadic or op.view):
+        call = _straight_three(op)
     else:
         call = _straight_several(op)
     functools.update_wrapper(call, op.forward, assigned=("__name__", "__doc__", "__module__"))
@@ -56,11 +58,6 @@ def make_call(op: Op) -> Callable[..., Any]:
     return call
 
 
-def elementwise_with_parameters(op: Op) -> bool:
-    """A unary elementwise operator with parameters: promotion matters only below its level."""
-    return op.family == "elementwise" and len(op.operands) == 1 and not op.predicate
-
-
 def _straight_one(op: Op) -> Callable[..., Any]:
     """One operand and parameters: reductions, views, elementwise operators with parameters."""
     forward, level, node_class, view = op.forward, op.level, op.node_class, op.view
@@ -68,6 +65,7 @@ def _straight_one(op: Op) -> Callable[..., Any]:
         level = REAL_NUMBERS
     plan = op.plan((True,), exact=True, fitting=False) if op.differentiable else None
     gather = plan.gather if plan is not None and plan.names else None
+    node_name = op.node_name
 
     def call(input: Any, **params: Any) -> Any:
         try:
@@ -96,64 +94,159 @@ def _straight_one(op: Op) -> Callable[..., Any]:
             node.counter = None
             made._edge = node
         if view:
-            link_view(op, input, made, params, mode)
+            if mode and input._side is None:
+                counter = input._counter
+                if counter is None:
+                    counter = input._version_counter()
+                made._counter = counter
+                made._side = side = Side()
+                side.base = input
+                side.steps = ((op, params),)
+                side.node = node_name
+                counter.add_view(made)
+            else:
+                link_view(op, input, made, params, mode)
+        return made
+
+    return call
+
+
+def _straight_three(op: Op) -> Callable[..., Any]:
+    """Two or three operands (the last may be None), one result: products, convolutions, losses."""
+    forward, level, node_class = op.forward, op.level, op.node_class
+    count = len(op.operands)
+    wants = [r is not None for r in op.rules] + [False] * (3 - len(op.rules))
+    want1, want2, want3 = wants
+    alike2, alike3 = 1 in op.promoted, 2 in op.promoted
+    plans: list[Any] = [None] * 8
+    if op.differentiable:
+        for i in range(1, 8):
+            needs = tuple(bool(i >> n & 1) for n in range(count))
+            if i < 1 << count and all(w or not n for w, n in zip(wants, needs)):
+                plans[i] = op.plan(needs, exact=True, fitting=False)
+
+    def call(a: Any, b: Any, c: Any = None, /, **params: Any) -> Any:
+        try:
+            desc, second = a._desc, b._desc
+            if (
+                desc.fast < level
+                or not second.fast
+                or (alike2 and second.type is not desc.type)
+                or (mode := get_mode()) > 1
+            ):
+                return apply(op, (a, b, c)[:count], params)
+            kind = desc.type
+            edge1, edge2 = a._edge, b._edge
+            counted = a._counter is not None or b._counter is not None
+            if count == 2:
+                raw = forward(numpy_, a._array, b._array, **params)
+                edges = (edge1, edge2)
+                needs = (edge1 is not None and want1) + 2 * (edge2 is not None and want2)
+            else:
+                edge3 = None
+                third = None
+                if c is not None:
+                    if not c._desc.fast or (alike3 and c._desc.type is not kind):
+                        return apply(op, (a, b, c), params)
+                    third = c._array
+                    edge3 = c._edge
+                    counted = counted or c._counter is not None
+                raw = forward(numpy_, a._array, b._array, third, **params)
+                edges = (edge1, edge2, edge3)  # type: ignore[assignment]
+                needs = (
+                    (edge1 is not None and want1)
+                    + 2 * (edge2 is not None and want2)
+                    + 4 * (edge3 is not None and want3)
+                )
+            desc = describe(raw)
+            node = None
+            if needs and mode:
+                if desc.type is not kind:
+                    return apply(op, (a, b, c)[:count], params)
+                plan = plans[needs]
+                node = node_class()
+                node.edges = edges
+                node.saved = saved = plan.gather((a, b, c), raw, params)
+                node.versions = versions_of(saved) if counted else None
+                node.plan = plan
+                node.seq = next_seq()
+                node.desc = desc
+                node.hooks = None
+                node.counter = None
+        except (AttributeError, ValueError, RuntimeWarning, FloatingPointError):
+            return apply(op, (a, b, c)[:count], params)
+        made = _new(_Tensor)
+        made._array = raw
+        made._desc = desc
+        made._counter = None
+        made._side = None
+        made._edge = node
         return made
 
     return call
 
 
 def _straight_several(op: Op) -> Callable[..., Any]:
-    """Operands that need no promotion, results that are one or several: products, joins, splits."""
+    """Operands that need no promotion, one result or several: products, joins, splits."""
     forward, level, node_class = op.forward, op.level, op.node_class
-    variadic, joint, view, rules = op.variadic, op.joint, op.view, op.rules
+    variadic, view, rules = op.variadic, op.view, op.rules
     count = len(op.operands)
-    promoted = frozenset(op.promoted)
-    plans: dict[tuple[bool, ...], Any] = {}
+    differentiable = op.differentiable
+    wanted = [differentiable and (op.joint or r is not None) for r in rules]
+    wanted += [differentiable and op.joint] * (count - len(rules))
+    alike = [variadic or i in op.promoted for i in range(count)]
+    plans: dict[int, Any] = {}
 
     def call(*operands: Any, **params: Any) -> Any:
         try:
-            first: Any = None
             if (mode := get_mode()) > 1 or (len(operands) != count and not variadic):
                 return apply(op, operands, params)
             raws: list[Any] = []
-            for i, o in enumerate(operands):
+            edges: list[Any] = []
+            first: Any = None
+            needs, counted, i = 0, False, 0
+            for o in operands:
                 if o is None:
                     raws.append(None)
-                    continue
-                desc = o._desc
-                if first is None:
-                    first = desc.type
-                    if desc.fast < level:
+                    edges.append(None)
+                else:
+                    desc = o._desc
+                    kind = desc.type
+                    k = 0 if variadic else i
+                    if first is None:
+                        first = kind
+                        if desc.fast < level:
+                            return apply(op, operands, params)
+                    elif not desc.fast or (kind is not first and alike[k]):
                         return apply(op, operands, params)
-                elif not desc.fast or (desc.type is not first and (variadic or i in promoted)):
-                    return apply(op, operands, params)
-                raws.append(o._memory() if view else o._array)
+                    raws.append(o._memory() if view else o._array)
+                    edge = o._edge
+                    edges.append(edge)
+                    if edge is not None and wanted[k]:
+                        needs |= 1 << i
+                    if o._counter is not None:
+                        counted = True
+                i += 1
             raw = forward(numpy_, *raws, **params)
             several = type(raw) is tuple
             made_desc: Any = tuple([describe(r) for r in raw]) if several else describe(raw)
             node = None
-            if mode and op.differentiable:
-                edges = tuple([None if o is None else o._edge for o in operands])
-                needs = tuple(
-                    [e is not None for e in edges]
-                    if joint
-                    else [e is not None and r is not None for e, r in zip(edges, rules)]
-                )
-                if True in needs:
-                    if not several and made_desc.type is not first:
-                        return apply(op, operands, params)
-                    plan = plans.get(needs)
-                    if plan is None:
-                        plan = plans[needs] = op.plan(needs, exact=True, fitting=False)
-                    node = node_class()
-                    node.edges = edges
-                    node.saved = saved = plan.gather(operands, raw, params)
-                    node.versions = versions_of(saved)
-                    node.plan = plan
-                    node.seq = next_seq()
-                    node.desc = made_desc
-                    node.hooks = None
-                    node.counter = None
+            if needs and mode:
+                if not several and made_desc.type is not first:
+                    return apply(op, operands, params)
+                plan = None if variadic else plans.get(needs)
+                if plan is None:
+                    which = tuple([bool(needs >> n & 1) for n in range(i)])
+                    plan = plans[needs] = op.plan(which, exact=True, fitting=False)
+                node = node_class()
+                node.edges = tuple(edges)
+                node.saved = saved = plan.gather(operands, raw, params)
+                node.versions = versions_of(saved) if counted else None
+                node.plan = plan
+                node.seq = next_seq()
+                node.desc = made_desc
+                node.hooks = None
+                node.counter = None
         except (AttributeError, ValueError, RuntimeWarning, FloatingPointError):
             return apply(op, operands, params)
         if several:

@@ -5,9 +5,10 @@ closed.  How operators push tangents is told in `core/forward.py`.
 
 Note [Levels]
     Every open level has a number; an inner level has a greater one than those around it. The
-    tangent of a tensor at level n is itself a tensor that may have tangents at levels below n, never at n
-    or above: it belongs to the world outside the level. What is computed for level n therefore sees
-    operands `without` their tangents from n on; that, and nothing else, keeps perturbations apart.
+    tangent of a tensor at level n is itself a tensor that may have tangents at levels below n,
+    never at n or above: it belongs to the world outside the level. What is computed for level n
+    sees operands `without` their tangents from n on; that, and nothing else, keeps perturbations
+    apart.
 
 Note [Dual tensors are slow]
     A dual tensor has a descriptor of a type that is nobody else's and forbids the straight path, so

@@ -51,6 +51,8 @@ def fit(g: Any, desc: Descriptor, node: Node, raw: bool) -> Any:
 def _sum_to(xp: Any, g: Any, desc: Descriptor, node: Node) -> Any:
     shape, given = desc.shape, tuple(g.shape)
     lead = len(given) - len(shape)
+    if lead > 0 and given[lead:] == shape:  # a bias: rows were added up
+        return xp.sum(g, axis=tuple(range(lead)), keepdims=False)
     if lead < 0 or any(n != m and n != 1 for n, m in zip(shape, given[lead:])):
         raise RuntimeError(
             f"Function {node.name()} returned an invalid gradient at index "

@@ -372,9 +372,43 @@ def _straight_pull(plan: Plan) -> Pull:
     if len(rules) == 1 and not plan.frees and not plan.op.joint and plan.op.outputs == 1:
         rule = rules[0]  # shapes and parameters only: nothing to check, nothing that could be freed
         return lambda node, g: rule(xp, g, *node.saved)
-    if plan.bare >= 0 and plan.op.outputs == 1 and OUT not in kinds:
+    if plan.bare >= 0 and plan.op.outputs == 1:
         return _pull_mixed(plan, rules[0])
+    if not plan.op.joint and plan.op.outputs == 1:
+        return _pull_several(plan)
     return plan.pull_general
+
+
+def _pull_several(plan: Plan) -> Pull:
+    xp = numpy_
+    at = tuple(i for i, k in enumerate(plan.kinds) if k == OPERAND)
+    steps = tuple(zip(plan.positions, plan.rules, plan.indices))
+    count = len(plan.needs)
+
+    def pull(node: Node, g: Any) -> Any:
+        saved = node.saved
+        if saved is None:
+            raise errors.freed(node)
+        if node.counter is not None:  # the output was made addressable: check its version
+            return plan.pull_general(node, g)
+        values = list(saved)
+        versions = node.versions
+        for i in at:
+            value = values[i]
+            if value is None:
+                continue
+            if not isinstance(value, TensorBase):
+                return plan.pull_general(node, g)
+            counter = value._counter
+            if counter is not None and counter.value != (versions[i] if versions else 0):
+                return plan.pull_general(node, g)  # raises
+            values[i] = value._array
+        found: list[Any] = [None] * count
+        for position, rule, indices in steps:
+            found[position] = rule(xp, g, *[values[i] for i in indices])
+        return found
+
+    return pull
 
 
 def _pull_mixed(plan: Plan, rule: Any) -> Pull:
@@ -385,10 +419,14 @@ def _pull_mixed(plan: Plan, rule: Any) -> Pull:
         saved = node.saved
         if saved is None:
             raise errors.freed(node)
+        if node.counter is not None:  # the output was made addressable: check its version
+            return plan.pull_general(node, g)
         values = list(saved)
         versions = node.versions
         for i in at:
             value = values[i]
+            if value is None:
+                continue
             if not isinstance(value, TensorBase):
                 return plan.pull_general(node, g)
             counter = value._counter

@@ -52,7 +52,11 @@ def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if type(raw_out) is tuple:
         descs = tuple(describe(r) for r in raw_out)
         mode = get_mode()
-        node = record(op, operands, params, raw_out, descs, mode) if mode & modes.GRAD and not mode & modes.INFERENCE else None
+        node = (
+            record(op, operands, params, raw_out, descs, mode)
+            if mode & modes.GRAD and not mode & modes.INFERENCE
+            else None
+        )
         return wrap_several(op, operands, params, raw_out, descs, node, mode)
     desc = describe(raw_out)
     made = make_tensor(raw_out, None, desc)

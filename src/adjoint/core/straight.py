@@ -68,7 +68,9 @@ def run_straight(roots: list[tuple[Any, Any]], keep: bool) -> Unfinished | None:
                 if edge is None or h is None:
                     continue
                 if not plan.fitting:
-                    h = fit(h, edge.desc, node, True)
+                    desc = edge.desc
+                    if h.shape != desc.shape or h.dtype is not desc.numpy:
+                        h = fit(h, desc, node, True)
                 if edge is follow:  # x * x: both cotangents go to one place
                     g = _plus(g, h)
                 elif follow is None and not edge.leaf and type(edge) is not OutEdge:

@@ -50,9 +50,8 @@ def einsum(*args: Any) -> Tensor:
     inputs = [_expanded(labels, t.ndim - len(labels) + 1) for labels, t in zip(inputs, operands)]
     result = _implicit(inputs, width) if output is None else _expanded(output, width)
     _check_output(result, inputs)
-    summed: Labels = []
-    for labels in inputs:
-        summed += [label for label in labels if label not in result and label not in summed]
+    every = dict.fromkeys(label for labels in inputs for label in labels)
+    summed = [label for label in every if label not in result]
     order = [*result, *summed]
     _check_sizes(inputs, operands)
     aligned = [_aligned(t, labels, order) for t, labels in zip(operands, inputs)]

@@ -102,6 +102,13 @@ def _same_dtype(a: Tensor, b: Tensor, what: str) -> None:
         )
 
 
+def _same_scalars(a: Tensor, b: Tensor) -> None:
+    if a.dtype is not b.dtype:
+        raise RuntimeError(
+            f"expected scalar type {scalar_name(a.dtype)} but found {scalar_name(b.dtype)}"
+        )
+
+
 def _c_name(t: Tensor) -> str:
     names = {"float32": "float", "float64": "double", "int64": "long int", "int32": "int"}
     names |= {"float16": "c10::Half", "bfloat16": "c10::BFloat16", "bool": "bool"}
@@ -146,7 +153,12 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
             f"size mismatch, got input ({input.shape[0]}), mat ({_shape_text(input)}), vec "
             f"({vec.shape[0]})"
         )
-    _same_dtype(input, vec, "mat and vec")
+    if input.dtype is not vec.dtype:
+        matrix, vector = scalar_name(input.dtype), scalar_name(vec.dtype)
+        raise RuntimeError(
+            "addmv input tensors must have the same dtype, but got "
+            f"{vector}, {matrix}, and {vector}"
+        )
     return _mv(input, vec)
 
 
@@ -185,7 +197,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
             f"Expected size for first two dimensions of batch2 tensor to be: {expected} but got: "
             f"{list(mat2.shape[:2])}."
         )
-    _same_dtype(input, mat2, "batch1 and batch2")
+    _same_scalars(input, mat2)
     return _bmm(input, mat2)
 
 
@@ -258,20 +270,20 @@ def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
     """Return ``beta * input + alpha * (mat1 @ mat2)``."""
-    if mat1.ndim != 2 or mat2.ndim != 2:
+    a, b = mat1._desc, mat2._desc
+    if len(a.shape) != 2 or len(b.shape) != 2:
         raise RuntimeError(f"mat1 must be a matrix, got {mat1.ndim}-D tensor")
-    if mat1.shape[1] != mat2.shape[0]:
+    if a.shape[1] != b.shape[0]:
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied ({_shape_text(mat1)} and "
             f"{_shape_text(mat2)})"
         )
-    if mat1.dtype is not mat2.dtype:
-        _same_dtype(mat1, mat2, "mat1 and mat2")
-    if input.dtype is not mat1.dtype:
-        raise RuntimeError(
-            f"self and mat2 must have the same dtype, but got {scalar_name(input.dtype)} and "
-            f"{scalar_name(mat2.dtype)}"
-        )
+    for what, first in (("self", input), ("mat1", mat1)):
+        if first._desc.dtype is not b.dtype:
+            raise RuntimeError(
+                f"{what} and mat2 must have the same dtype, but got {scalar_name(first.dtype)} "
+                f"and {scalar_name(mat2.dtype)}"
+            )
     if beta == 1 and alpha == 1:
         return _addmm(input, mat1, mat2, transposed=_is_transposed(mat2))
     return add(mul(input, beta), mul(mm(mat1, mat2), alpha))
@@ -283,7 +295,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Shape: ``input`` (*, in); ``weight`` (out, in); ``bias`` (out); result (*, out).
     Raises: RuntimeError if sizes do not fit or dtypes differ.
     """
-    if input.ndim == 2 and weight.ndim == 2:
+    if len(input._desc.shape) == 2 and len(weight._desc.shape) == 2:
         transposed = _t(weight)
         if bias is None:
             return mm(input, transposed)

@@ -27,6 +27,12 @@ def _view(xp: Any, input: Array, *, shape: tuple[int, ...]) -> Array:
     return xp.reshape(input, shape)
 
 
+@movement(lambda xp, g, input_shape: xp.reshape(g, input_shape))
+def _reshape_alias(xp: Any, input: Array, *, shape: tuple[int, ...]) -> Array:
+    """Return ``input``, which does not lie in C order, in another shape that its strides allow."""
+    return xp.reshape(input, shape)
+
+
 @linear(lambda xp, g, input_shape: xp.reshape(g, input_shape))
 def _unsafe_view(xp: Any, input: Array, *, shape: tuple[int, ...]) -> Array:
     """Return ``input`` in another shape, as a tensor of its own."""
@@ -208,6 +214,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
         moved = memory.reshape(wanted)
         if moved.size and not np.may_share_memory(moved, memory):
             return _unsafe_view(contiguous(input), shape=wanted)
+        return _reshape_alias(input, shape=wanted)
     return _view(input, shape=wanted)
 
 
