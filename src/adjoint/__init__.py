@@ -24,6 +24,10 @@ from adjoint.array.dtypes import (
     iinfo, int8, int16, int32, int64, promote_types, set_default_dtype, uint8,
 )
 from adjoint.array.dtypes import bool_ as bool
+from adjoint.array.layout import (
+    channels_last, channels_last_3d, contiguous_format, layout, memory_format, preserve_format,
+    sparse_coo, strided,
+)
 from adjoint.autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from adjoint.autograd.grad_mode import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad,
@@ -41,7 +45,7 @@ from adjoint.ops.arrange import (
 )
 from adjoint.ops.cast import can_cast, result_type
 from adjoint.ops.compare import (
-    allclose, equal, isclose, isfinite, isinf, isnan,
+    allclose, equal, isclose, isfinite, isinf, isnan, isreal, positive,
 )
 from adjoint.ops.complex import (
     conj, imag, real, resolve_conj, view_as_complex, view_as_real,
@@ -56,8 +60,12 @@ from adjoint.ops.create import (
 from adjoint.ops.create_data import (
     as_tensor, asarray, from_dlpack, from_numpy, frombuffer, scalar_tensor,
 )
+from adjoint.ops.create_legacy import (
+    BFloat16Tensor, BoolTensor, ByteTensor, CharTensor, DoubleTensor, FloatTensor, HalfTensor,
+    IntTensor, LongTensor, ShortTensor,
+)
 from adjoint.ops.create_ranges import (
-    arange, linspace, logspace, tril_indices, triu_indices,
+    arange, linspace, logspace, range_ as range, tril_indices, triu_indices,
 )
 from adjoint.ops.einsum import einsum
 from adjoint.ops.embedding import embedding
@@ -85,16 +93,16 @@ from adjoint.ops.out import (
     index_select, kthvalue, le, lerp, lgamma, log, log10, log1p, log2, log_softmax, logaddexp,
     logical_and, logical_not, logical_or, logical_xor, logit, logsumexp, lt, masked_select, matmul,
     max, maximum, mean, median, min, minimum, mm, mul, mv, nan_to_num, nansum, ne, neg, nonzero,
-    norm, outer, polygamma, pow, prod, reciprocal, remainder, round, rsqrt, scatter, scatter_add,
-    sgn, sigmoid, sign, sin, sinh, softmax, sort, sqrt, square, stack, std, sub, sum, take,
-    take_along_dim, tan, tanh, topk, tril, triu, trunc, var, where, xlogy,
+    norm, outer, polar, polygamma, pow, prod, reciprocal, remainder, round, rsqrt, scatter,
+    scatter_add, sgn, sigmoid, sign, sin, sinh, softmax, sort, sqrt, square, stack, std, sub, sum,
+    take, take_along_dim, tan, tanh, topk, tril, triu, trunc, var, where, xlogy,
 )
 from adjoint.ops.pool import (
     avg_pool1d, max_pool1d, max_pool2d, max_pool3d,
 )
 from adjoint.ops.random import (
-    Generator, fork_rng, get_rng_state, initial_seed, manual_seed, rand, rand_like, randint,
-    randint_like, randn, randn_like, randperm, seed, set_rng_state,
+    Generator, default_generator, fork_rng, get_rng_state, initial_seed, manual_seed, rand,
+    rand_like, randint, randint_like, randn, randn_like, randperm, seed, set_rng_state,
 )
 from adjoint.ops.random_sampling import (
     bernoulli, binomial, multinomial, normal, poisson,
@@ -179,46 +187,50 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "Generator", "Size", "Tensor", "__version__", "abs", "absolute", "acos", "acosh",
-    "adaptive_avg_pool1d", "adaptive_max_pool1d", "add", "addcdiv", "addcmul", "addmm", "adjoint",
-    "all", "allclose", "amax", "amin", "aminmax", "angle", "any", "arange", "arccos", "arccosh",
-    "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "argmax", "argmin", "argsort", "argwhere",
-    "as_strided", "as_tensor", "asarray", "asin", "asinh", "atan", "atan2", "atanh", "atleast_1d",
-    "atleast_2d", "autograd", "avg_pool1d", "batch_norm", "bernoulli", "bfloat16", "binomial",
-    "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
-    "bitwise_xor", "bmm", "bool", "broadcast_shapes", "broadcast_tensors", "broadcast_to",
-    "can_cast", "cat", "cdouble", "ceil", "cfloat", "chunk", "clamp", "clamp_max", "clamp_min",
+    "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor",
+    "Generator", "HalfTensor", "IntTensor", "LongTensor", "ShortTensor", "Size", "Tensor",
+    "__version__", "abs", "absolute", "acos", "acosh", "adaptive_avg_pool1d", "adaptive_max_pool1d",
+    "add", "addcdiv", "addcmul", "addmm", "adjoint", "all", "allclose", "amax", "amin", "aminmax",
+    "angle", "any", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
+    "arctanh", "argmax", "argmin", "argsort", "argwhere", "as_strided", "as_tensor", "asarray",
+    "asin", "asinh", "atan", "atan2", "atanh", "atleast_1d", "atleast_2d", "autograd", "avg_pool1d",
+    "batch_norm", "bernoulli", "bfloat16", "binomial", "bitwise_and", "bitwise_left_shift",
+    "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "bmm", "bool",
+    "broadcast_shapes", "broadcast_tensors", "broadcast_to", "can_cast", "cat", "cdouble", "ceil",
+    "cfloat", "channels_last", "channels_last_3d", "chunk", "clamp", "clamp_max", "clamp_min",
     "clip", "clone", "complex", "complex64", "complex128", "concat", "concatenate", "conj",
-    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cos",
-    "cosh", "count_nonzero", "cumprod", "cumsum", "device", "diag", "diag_embed", "diagonal",
-    "diagonal_scatter", "digamma", "dist", "div", "divide", "dot", "double", "dsplit", "dtype", "e",
-    "einsum", "embedding", "empty", "empty_like", "empty_permuted", "empty_strided", "enable_grad",
-    "eq", "equal", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "eye", "finfo", "flatten",
-    "flip", "fliplr", "flipud", "float", "float16", "float32", "float64", "floor", "floor_divide",
-    "fmod", "fork_rng", "frac", "from_dlpack", "from_numpy", "frombuffer", "full", "full_like",
-    "func", "gather", "ge", "ger", "get_default_dtype", "get_printoptions", "get_rng_state",
-    "greater", "greater_equal", "gt", "half", "hsplit", "hypot", "iinfo", "imag", "index_add",
-    "index_copy", "index_fill", "index_put", "index_select", "inf", "inference_mode",
-    "initial_seed", "int", "int8", "int16", "int32", "int64", "is_anomaly_check_nan_enabled",
-    "is_anomaly_enabled", "is_complex", "is_floating_point", "is_grad_enabled",
-    "is_inference_mode_enabled", "is_nonzero", "is_tensor", "isclose", "isfinite", "isinf", "isnan",
-    "kthvalue", "layer_norm", "le", "lerp", "less", "less_equal", "lgamma", "linspace", "log",
-    "log1p", "log2", "log10", "log_softmax", "logaddexp", "logical_and", "logical_not",
-    "logical_or", "logical_xor", "logit", "logspace", "logsumexp", "long", "lt", "manual_seed",
-    "masked_fill", "masked_scatter", "masked_select", "matmul", "max", "max_pool1d", "max_pool2d",
-    "max_pool3d", "maximum", "mean", "median", "meshgrid", "min", "minimum", "mm", "moveaxis",
-    "movedim", "msort", "mul", "multinomial", "multiply", "mv", "nan", "nan_to_num", "nansum",
-    "narrow", "ne", "neg", "negative", "no_grad", "nonzero", "norm", "normal", "not_equal", "numel",
-    "ones", "ones_like", "outer", "pairwise_distance", "permute", "pi", "poisson", "polygamma",
-    "pow", "prod", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn",
-    "randn_like", "randperm", "ravel", "real", "reciprocal", "relu", "remainder", "reshape",
-    "resolve_conj", "result_type", "roll", "rot90", "round", "rsqrt", "rsub", "scalar_tensor",
-    "scatter", "scatter_add", "seed", "select", "select_scatter", "set_default_dtype",
-    "set_grad_enabled", "set_printoptions", "set_rng_state", "sgn", "short", "sigmoid", "sign",
-    "sin", "sinh", "slice_scatter", "softmax", "sort", "split", "split_with_sizes", "sqrt",
-    "square", "squeeze", "stack", "std", "std_mean", "sub", "subtract", "sum", "swapaxes",
-    "swapdims", "t", "take", "take_along_dim", "tan", "tanh", "tensor", "tensor_split", "tile",
-    "topk", "trace", "transpose", "tril", "tril_indices", "triu", "triu_indices", "true_divide",
-    "trunc", "uint8", "unbind", "unflatten", "unsqueeze", "var", "var_mean", "view_as_complex",
-    "view_as_real", "vsplit", "where", "xlogy", "zeros", "zeros_like",
+    "contiguous_format", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+    "conv_transpose3d", "cos", "cosh", "count_nonzero", "cumprod", "cumsum", "default_generator",
+    "device", "diag", "diag_embed", "diagonal", "diagonal_scatter", "digamma", "dist", "div",
+    "divide", "dot", "double", "dsplit", "dtype", "e", "einsum", "embedding", "empty", "empty_like",
+    "empty_permuted", "empty_strided", "enable_grad", "eq", "equal", "erf", "erfc", "erfinv", "exp",
+    "exp2", "expm1", "eye", "finfo", "flatten", "flip", "fliplr", "flipud", "float", "float16",
+    "float32", "float64", "floor", "floor_divide", "fmod", "fork_rng", "frac", "from_dlpack",
+    "from_numpy", "frombuffer", "full", "full_like", "func", "gather", "ge", "ger",
+    "get_default_dtype", "get_printoptions", "get_rng_state", "greater", "greater_equal", "gt",
+    "half", "hsplit", "hypot", "iinfo", "imag", "index_add", "index_copy", "index_fill",
+    "index_put", "index_select", "inf", "inference_mode", "initial_seed", "int", "int8", "int16",
+    "int32", "int64", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_complex",
+    "is_floating_point", "is_grad_enabled", "is_inference_mode_enabled", "is_nonzero", "is_tensor",
+    "isclose", "isfinite", "isinf", "isnan", "isreal", "kthvalue", "layer_norm", "layout", "le",
+    "lerp", "less", "less_equal", "lgamma", "linspace", "log", "log1p", "log2", "log10",
+    "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logit",
+    "logspace", "logsumexp", "long", "lt", "manual_seed", "masked_fill", "masked_scatter",
+    "masked_select", "matmul", "max", "max_pool1d", "max_pool2d", "max_pool3d", "maximum", "mean",
+    "median", "memory_format", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "msort",
+    "mul", "multinomial", "multiply", "mv", "nan", "nan_to_num", "nansum", "narrow", "ne", "neg",
+    "negative", "no_grad", "nonzero", "norm", "normal", "not_equal", "numel", "ones", "ones_like",
+    "outer", "pairwise_distance", "permute", "pi", "poisson", "polar", "polygamma", "positive",
+    "pow", "preserve_format", "prod", "promote_types", "rand", "rand_like", "randint",
+    "randint_like", "randn", "randn_like", "randperm", "range", "ravel", "real", "reciprocal",
+    "relu", "remainder", "reshape", "resolve_conj", "result_type", "roll", "rot90", "round",
+    "rsqrt", "rsub", "scalar_tensor", "scatter", "scatter_add", "seed", "select", "select_scatter",
+    "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state", "sgn", "short",
+    "sigmoid", "sign", "sin", "sinh", "slice_scatter", "softmax", "sort", "sparse_coo", "split",
+    "split_with_sizes", "sqrt", "square", "squeeze", "stack", "std", "std_mean", "strided", "sub",
+    "subtract", "sum", "swapaxes", "swapdims", "t", "take", "take_along_dim", "tan", "tanh",
+    "tensor", "tensor_split", "tile", "topk", "trace", "transpose", "tril", "tril_indices", "triu",
+    "triu_indices", "true_divide", "trunc", "uint8", "unbind", "unflatten", "unsqueeze", "var",
+    "var_mean", "view_as_complex", "view_as_real", "vsplit", "where", "xlogy", "zeros",
+    "zeros_like",
 ]

@@ -106,12 +106,10 @@ class Tensor(TensorInplace):
     __and__ = __rand__ = compare.bitwise_and
     __or__ = __ror__ = compare.bitwise_or
     __xor__ = __rxor__ = compare.bitwise_xor
-    __invert__ = compare.bitwise_not
+    __invert__ = compare.invert
+    __pos__ = compare.positive
     __lshift__ = compare.bitwise_left_shift
     __rshift__ = compare.bitwise_right_shift
-
-    def __pos__(self) -> Tensor:
-        return self
 
     def __rtruediv__(self, other: Any) -> Tensor:
         return pointwise.mul(pointwise.reciprocal(self), other)
@@ -247,6 +245,8 @@ class Tensor(TensorInplace):
     logical_or = compare.logical_or
     logical_xor = compare.logical_xor
     logical_not = compare.logical_not
+    isreal = compare.isreal
+    positive = compare.positive
     isnan = compare.isnan
     isinf = compare.isinf
     isfinite = compare.isfinite

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
+from adjoint.array import layout as layouts
 from adjoint.array.device import Size, device
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops import compare, join, matmul, pointwise, reduce
@@ -137,7 +138,7 @@ class TensorFacts(TensorBase):
     is_sparse = False
     is_quantized = False
     is_meta = False
-    layout = "torch.strided"
+    layout = layouts.strided
     names: Any = property(lambda self: (None,) * self.ndim)
 
     # ---- values ------------------------------------------------------------------------------

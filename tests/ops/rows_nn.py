@@ -91,6 +91,14 @@ def _layer_norm(
     return (found if bias is None else found + bias), mean, var
 
 
+def _group_norm(x: Array, weight: Array, bias: Array, groups: int, eps: float) -> tuple[Array, ...]:
+    found, mean, var = _normalised(x.reshape(len(x), groups, -1), (2,), eps)
+    found = found.reshape(x.shape)
+    spread = (1, -1, *(1 for _ in x.shape[2:]))
+    found = found if weight is None else found * weight.reshape(spread)
+    return (found if bias is None else found + bias.reshape(spread)), mean, var
+
+
 def _batch_norm(
     x: Array, weight: Array, bias: Array, mean: Array, var: Array, axis: tuple[int, ...], eps: float
 ) -> tuple[Array, ...]:
@@ -219,6 +227,15 @@ ROWS: list[OpCase] = [
             (V((2, 3, 2)), V((3, 2), seed="w"), V((3, 2), seed="b"), {"axis": (1, 2), "eps": 0.1}),
         ],
         _layer_norm,
+    ),
+    row(
+        "group_norm",
+        [
+            (V((2, 4, 3)), None, None, {"groups": 2, "eps": 1e-5}),
+            (V((2, 4, 3)), V((4,), seed="w"), V((4,), seed="b"), {"groups": 2, "eps": 1e-5}),
+            (V((3, 6)), V((6,), seed="w"), None, {"groups": 3, "eps": 0.1}),
+        ],
+        _group_norm,
     ),
     row(
         "batch_norm",

@@ -1,19 +1,17 @@
 """The array contract over NumPy: aliases, and our own functions where NumPy has none or a slow one.
 
 In and out: `numpy.ndarray`s and NumPy scalars.  `array/namespace.py` states the contract; rules call
-these functions as ``xp.name``.  SciPy is imported on the first call that needs it.
+these functions as ``xp.name``.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib
 import math
 from typing import Any
 
 import numpy as np
 
-from adjoint.array import kernels
+from adjoint.array import kernels, special
 from adjoint.array.kernels import accumulate, strides
 
 Array = Any
@@ -22,7 +20,6 @@ Shape = tuple[int, ...]
 # ---- elementwise ---------------------------------------------------------------------------------
 
 absolute = np.absolute
-add = np.add
 arccos = np.arccos
 arccosh = np.arccosh
 arcsin = np.arcsin
@@ -36,18 +33,14 @@ bitwise_or = np.bitwise_or
 bitwise_xor = np.bitwise_xor
 ceil = np.ceil
 conj = np.conjugate
-copysign = np.copysign
 cos = np.cos
 cosh = np.cosh
 divide = np.divide
-equal = np.equal
 exp = np.exp
 exp2 = np.exp2
 expm1 = np.expm1
 floor = np.floor
 floor_divide = np.floor_divide
-fmax = np.fmax
-fmin = np.fmin
 fmod = np.fmod
 greater = np.greater
 greater_equal = np.greater_equal
@@ -70,18 +63,13 @@ logical_or = np.logical_or
 logical_xor = np.logical_xor
 maximum = np.maximum
 minimum = np.minimum
-multiply = np.multiply
-negative = np.negative
-not_equal = np.not_equal
 real = np.real
 remainder = np.remainder
 right_shift = np.right_shift
 rint = np.rint
-signbit = np.signbit
 sin = np.sin
 sinh = np.sinh
 sqrt = np.sqrt
-subtract = np.subtract
 tan = np.tan
 tanh = np.tanh
 trunc = np.trunc
@@ -146,36 +134,11 @@ def sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
 
-@functools.cache
-def _scipy(name: str) -> Any:
-    return importlib.import_module(f"scipy.{name}")
-
-
-def erf(x: Array) -> Array:
-    """The error function."""
-    return _scipy("special").erf(x).astype(x.dtype, copy=False)
-
-
-def erfc(x: Array) -> Array:
-    """``1 - erf(x)``, accurate for large ``x``."""
-    return _scipy("special").erfc(x).astype(x.dtype, copy=False)
-
-
-def erfinv(x: Array) -> Array:
-    """The inverse of the error function."""
-    return _scipy("special").erfinv(x).astype(x.dtype, copy=False)
-
-
-def lgamma(x: Array) -> Array:
-    """The logarithm of the absolute value of the gamma function."""
-    return _scipy("special").gammaln(x).astype(x.dtype, copy=False)
-
-
-def polygamma(n: int, x: Array) -> Array:
-    """The n-th derivative of the digamma function (n = 0: digamma itself)."""
-    special = _scipy("special")
-    values = special.psi(x) if n == 0 else special.polygamma(n, x)
-    return values.astype(x.dtype, copy=False)
+erf = special.erf
+erfc = special.erfc
+erfinv = special.erfinv
+lgamma = special.lgamma
+polygamma = special.polygamma
 
 
 # ---- reductions ----------------------------------------------------------------------------------
@@ -195,9 +158,10 @@ def sum(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
 
 def mean(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
     """The mean over the axes (None: all), in the dtype of ``x``."""
+    if axis is None:
+        return _add_reduce(x, None) / x.size if x.size else x.dtype.type(math.nan)
     total = _add_reduce(x, axis, x.dtype, None, keepdims)
-    count = x.size // total.size if total.size else math.prod(x.shape[a] for a in axis or ())
-    return total / x.dtype.type(count)
+    return total / x.dtype.type(math.prod(x.shape[a] for a in axis))
 
 
 def prod(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
@@ -420,11 +384,6 @@ def matmul(a: Array, b: Array) -> Array:
     return np.matmul(a, b)
 
 
-def einsum(formula: str, *arrays: Array) -> Array:
-    """Einstein summation with the best pairwise order."""
-    return np.einsum(formula, *arrays, optimize=len(arrays) > 2)
-
-
 # ---- sliding windows -----------------------------------------------------------------------------
 
 conv = kernels.conv
@@ -453,11 +412,6 @@ def zeros(shape: Shape, dtype: Any) -> Array:
     return np.zeros(shape, dtype)
 
 
-def ones(shape: Shape, dtype: Any) -> Array:
-    """Ones; of a 0-d shape, a scalar."""
-    return full(shape, 1, dtype)
-
-
 def full(shape: Shape, value: Any, dtype: Any) -> Array:
     """An array filled with one value; of a 0-d shape, a scalar."""
     if not shape:
@@ -475,10 +429,6 @@ def zeros_like(x: Array) -> Array:
 def ones_like(x: Array) -> Array:
     """Ones of the shape and dtype of ``x``."""
     return full(x.shape, 1, x.dtype)
-
-
-arange = np.arange
-eye = np.eye
 
 
 def scalar_like(number: Any, x: Array) -> Any:

@@ -4,6 +4,7 @@ from adjoint.autograd import anomaly_mode, forward_ad, function, functional, gra
 from adjoint.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from adjoint.autograd.function import Function
 from adjoint.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from adjoint.autograd.gradcheck import gradcheck, gradgradcheck
 from adjoint.autograd.graph import _unsafe_preserve_version_counter
 from adjoint.core.backward import backward, grad
 
@@ -19,6 +20,8 @@ __all__ = [
     "functional",
     "grad",
     "grad_mode",
+    "gradcheck",
+    "gradgradcheck",
     "graph",
     "inference_mode",
     "no_grad",

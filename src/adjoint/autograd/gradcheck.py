@@ -211,7 +211,7 @@ def _check_inputs(inputs: Tensors) -> Tensors:
                 f"Input #{i} requires gradient and is not a double precision floating point or "
                 "complex. This check will likely fail if all the inputs are not of double "
                 "precision floating point or complex. ",
-                stacklevel=5,
+                stacklevel=4,
             )
         raw = t._array
         if any(step == 0 and size > 1 for step, size in zip(raw.strides, raw.shape)):
@@ -379,5 +379,5 @@ def _warn_of_new_check() -> None:
         "Backwards compatibility: New undefined gradient support checking feature is enabled by "
         "default, but it may break existing callers of this function. If this is true for you, "
         'you can call this function with "check_undefined_grad=False" to disable the feature',
-        stacklevel=6,
+        stacklevel=5,
     )

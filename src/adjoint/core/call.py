@@ -45,6 +45,8 @@ def make_call(op: Op) -> Callable[..., Any]:
         call = _predicate(op) if op.predicate else _binary(op)
     elif op.predicate or (op.family == "elementwise" and len(op.operands) > 2):
         call = _general(op)
+    elif op.family == "reduction" and len(op.operands) == 1 and not op.parameters:
+        call = _straight_whole(op)
     elif len(op.operands) == 1 and op.outputs == 1 and not (op.joint or op.variadic):
         call = _straight_one(op)
     elif len(op.operands) in (2, 3) and op.outputs == 1 and not (op.joint or op.variadic or op.view):
@@ -181,6 +183,44 @@ def _straight_three(op: Op) -> Callable[..., Any]:
         made._counter = None
         made._side = None
         made._edge = node
+        return made
+
+    return call
+
+
+def _straight_whole(op: Op) -> Callable[..., Any]:
+    """The sum or mean of all elements: one operand, no parameters, a scalar."""
+    kernel, node_class = op.kernel, op.node_class
+    plan = op.plan((True,), exact=True, fitting=False)
+    gather = plan.gather
+    shape_only = plan.names == ("input_shape",)
+
+    def call(input: Any) -> Any:
+        try:
+            desc = input._desc
+            if desc.fast != REAL_NUMBERS or (mode := get_mode()) > 1:
+                return apply(op, (input,), {})
+            raw = kernel(input._array)
+        except (AttributeError, RuntimeWarning, FloatingPointError):
+            return apply(op, (input,), {})
+        made = _new(_Tensor)
+        made._array = raw
+        made._desc = scalar = desc.type.scalar
+        made._counter = None
+        made._side = None
+        edge = input._edge
+        if edge is None or not mode:
+            made._edge = None
+            return made
+        made._edge = node = node_class()
+        node.edges = (edge,)
+        node.saved = (desc.shape,) if shape_only else gather((input,), raw, {})
+        node.versions = None if shape_only or input._counter is None else versions_of(node.saved)
+        node.plan = plan
+        node.seq = next_seq()
+        node.desc = scalar
+        node.hooks = None
+        node.counter = None
         return made
 
     return call

@@ -34,7 +34,7 @@ from adjoint.ops.conv import (
     conv_transpose2d,
     conv_transpose3d,
 )
-from adjoint.ops.create import empty
+from adjoint.ops.create_options import like_memory
 from adjoint.ops.embedding import embedding, one_hot
 from adjoint.ops.loss import (
     binary_cross_entropy,
@@ -46,7 +46,7 @@ from adjoint.ops.loss import (
     smooth_l1_loss,
 )
 from adjoint.ops.matmul import linear
-from adjoint.ops.norm import batch_norm, layer_norm
+from adjoint.ops.norm import batch_norm, group_norm, layer_norm
 from adjoint.ops.pad import pad
 from adjoint.ops.pointwise import relu as _relu
 from adjoint.ops.pointwise import sigmoid, softplus, tanh
@@ -59,6 +59,7 @@ from adjoint.ops.pool import (
     max_pool3d,
 )
 from adjoint.ops.random_inplace import bernoulli_
+from adjoint.ops.similarity import bilinear, cosine_similarity, normalize, pairwise_distance
 from adjoint.ops.softmax import log_softmax as _log_softmax
 from adjoint.ops.softmax import softmax as _softmax
 from adjoint.ops.unfold import fold, unfold
@@ -75,6 +76,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
@@ -84,6 +86,7 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "cosine_similarity",
     "cross_entropy",
     "dropout",
     "dropout1d",
@@ -95,6 +98,7 @@ __all__ = [
     "fold",
     "gelu",
     "glu",
+    "group_norm",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
@@ -115,8 +119,10 @@ __all__ = [
     "mish",
     "mse_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
     "pad",
+    "pairwise_distance",
     "prelu",
     "relu",
     "relu6",
@@ -386,8 +392,10 @@ def _dropped(input: Tensor, p: float, training: bool, inplace: bool, shape: Any)
     if p == 1:
         mask = make_tensor(np.zeros(shape, input._desc.numpy))
     else:
-        noise = empty(shape, dtype=input.dtype)
-        mask = bernoulli_(noise, 1 - p).div_(1 - p)
+        each = shape == input._desc.shape  # then drawn in the order of the input's memory
+        dtype = input._desc.numpy
+        noise = like_memory(input._array, dtype) if each else np.empty(shape, dtype)
+        mask = bernoulli_(make_tensor(noise), 1 - p).div_(1 - p)
     return input.mul_(mask) if inplace else input * mask
 
 
@@ -399,10 +407,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     return _dropped(input, p, training, inplace, input._desc.shape)
 
 
-def _dropped_channels(
-    input: Tensor, p: float, training: bool, inplace: bool, dims: int, first: int
-) -> Tensor:
-    """Drop whole channels, which are the dims before ``first``."""
+def _dropped_channels(input: Tensor, p: float, training: bool, inplace: bool, dims: int) -> Tensor:
+    """Drop whole channels of inputs with ``dims`` dims beside batch and channels."""
     name = f"dropout{dims}d"
     if dims > 1 and input.ndim not in (dims + 1, dims + 2):
         warnings.warn(
@@ -413,8 +419,11 @@ def _dropped_channels(
             UserWarning,
             stacklevel=3,
         )
-    shape = tuple(n if i < first else 1 for i, n in enumerate(input._desc.shape))
-    return _dropped(input, p, training, inplace, shape)
+    batched = dims == 2 or input.ndim == dims + 2
+    whole = input if batched else input.unsqueeze(0)
+    shape = tuple(n if i < 2 else 1 for i, n in enumerate(whole._desc.shape))
+    out = _dropped(whole, p, training, inplace, shape)
+    return out if batched else out.squeeze(0)
 
 
 def dropout1d(
@@ -431,7 +440,7 @@ def dropout1d(
             "dimension, a "
             "channel dimension, and an optional batch dimension (i.e. 2D or 3D inputs)."
         )
-    return _dropped_channels(input, p, training, inplace, 1, input.ndim - 1)
+    return _dropped_channels(input, p, training, inplace, 1)
 
 
 def dropout2d(
@@ -451,11 +460,11 @@ def dropout2d(
             UserWarning,
             stacklevel=2,
         )
-    return _dropped_channels(input, p, training, inplace, 2, 2)
+    return _dropped_channels(input, p, training, inplace, 2)
 
 
 def dropout3d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
     """Return ``input`` (N, C, D, H, W) or (C, D, H, W) with whole channels zeroed."""
-    return _dropped_channels(input, p, training, inplace, 3, 1 if input.ndim == 4 else 2)
+    return _dropped_channels(input, p, training, inplace, 3)

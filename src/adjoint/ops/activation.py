@@ -76,6 +76,8 @@ def _logsigmoid(xp: Any, input: Array) -> Array:
 @elementwise(lambda xp, g, input, negative_slope: xp.where(input > 0, g, g * negative_slope))
 def _leaky_relu(xp: Any, input: Array, *, negative_slope: float) -> Array:
     """Return ``input`` where positive, ``negative_slope * input`` elsewhere."""
+    if 0 <= negative_slope <= 1:
+        return xp.maximum(input, input * negative_slope)
     return xp.where(input > 0, input, input * negative_slope)
 
 

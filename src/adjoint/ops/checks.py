@@ -90,14 +90,6 @@ def no_bool_relu(operands: tuple[Any, ...]) -> None:
         raise RuntimeError("Boolean inputs not supported for relu")
 
 
-def no_inverted_floats(operands: tuple[Any, ...]) -> None:
-    """``~x`` is for integers and bools."""
-    if _dtypes(operands)[0].category >= dtypes.FLOATING:
-        raise TypeError(
-            "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
-        )
-
-
 def not_supported(sentence: str, *categories: int) -> Any:
     """An operator that PyTorch refuses for some categories, in a sentence of its own."""
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.array import numpy_
 from adjoint.array.dtypes import BOOL, COMPLEX, FLOATING
 from adjoint.core.errors import scalar_name
-from adjoint.core.tensor_base import TensorBase
-from adjoint.ops.checks import integers_only, no_inverted_floats, not_for, ordered_only
+from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.ops.checks import integers_only, not_for, ordered_only
 from adjoint.ops.families import elementwise, predicate
 
 Array = Any
@@ -114,7 +115,7 @@ def bitwise_xor(xp: Any, input: Array, other: Array) -> Array:
     return xp.bitwise_xor(input, other)
 
 
-@elementwise(check=no_inverted_floats, straight=False)
+@elementwise(check=integers_only("bitwise_not_cpu"), straight=False)
 def bitwise_not(xp: Any, input: Array) -> Array:
     """Return the bitwise complement of integers, the logical one of bools."""
     return xp.bitwise_not(input)
@@ -130,6 +131,36 @@ def bitwise_left_shift(xp: Any, input: Array, other: Array) -> Array:
 def bitwise_right_shift(xp: Any, input: Array, other: Array) -> Array:
     """Return integers shifted to the right."""
     return xp.right_shift(input, other)
+
+
+def invert(input: Tensor) -> Tensor:
+    """Return ``~input``: the complement of integers, the opposite of bools.
+
+    Raises: TypeError for other dtypes.
+    """
+    if input._desc.dtype.category >= FLOATING:
+        raise TypeError(
+            "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
+        )
+    return bitwise_not(input)
+
+
+def isreal(input: Tensor) -> Tensor:
+    """Return whether the imaginary part of each element is zero."""
+    raw = input._array
+    if not input._desc.dtype.is_complex:
+        return make_tensor(numpy_.full(input._desc.shape, True, np.dtype(bool)))
+    return make_tensor(raw.imag == 0)
+
+
+def positive(input: Tensor) -> Tensor:
+    """Return ``input`` itself.
+
+    Raises: RuntimeError for a bool tensor.
+    """
+    if input._desc.dtype.category == BOOL:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
 
 
 def _raw(t: Any) -> Any:

@@ -10,7 +10,9 @@ from typing import Any
 
 from adjoint.core.errors import scalar_name
 from adjoint.ops.arguments import tensor_argument
+from adjoint.ops.create_options import tensor_operand
 from adjoint.ops.families import elementwise, general, linear, movement
+from adjoint.ops.pointwise import cos, sin
 from adjoint.ops.view import select
 
 Array = Any
@@ -122,9 +124,27 @@ def _complex(xp: Any, real: Array, imag: Array) -> Array:
 
 def complex(real: Tensor, imag: Tensor) -> Tensor:
     """Return complex numbers with the given parts, of one floating-point dtype."""
-    if real.dtype is not imag.dtype:
-        raise RuntimeError(
-            f"Expected object of scalar type {scalar_name(real.dtype)} but got scalar type "
-            f"{scalar_name(imag.dtype)} for second argument"
-        )
+    _check_parts("complex", "real", real, "imag", imag)
     return _complex(real, imag)
+
+
+def polar(abs: Tensor, angle: Tensor) -> Tensor:
+    """Return complex numbers with the given sizes and angles, of one floating-point dtype."""
+    _check_parts("polar", "abs", abs, "angle", angle)
+    return _complex(abs * cos(angle), abs * sin(angle))
+
+
+def _check_parts(function: str, name: str, first: Any, other: str, second: Any) -> None:
+    tensor_operand(function, name, first)
+    tensor_operand(function, other, second, 2)
+    kinds = [scalar_name(t.dtype) for t in (first, second)]
+    if not {*kinds} <= {"Half", "Float", "Double"}:
+        raise RuntimeError(
+            "Expected both inputs to be Half, Float or Double tensors but got "
+            f"{kinds[0]} and {kinds[1]}"
+        )
+    if kinds[0] != kinds[1]:
+        raise RuntimeError(
+            f"Expected object of scalar type {kinds[0]} but got scalar type {kinds[1]} for second "
+            "argument"
+        )

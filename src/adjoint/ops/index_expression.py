@@ -228,9 +228,13 @@ def sliced(input: Tensor, axis: int, item: slice, skip_full: bool) -> Tensor:
     start, stop, step = item.indices(size)
     if skip_full and start == 0 and stop >= size and step == 1:
         return input
-    if step < 0:
-        return view._slice(input, axis=axis, index=slice(start, stop if stop >= 0 else None, step))
-    return view._slice(input, axis=axis, index=slice(start, max(stop, start), step))
+    if step > 0:
+        part = slice(start, max(stop, start), step)
+    elif stop >= start:
+        part = slice(0, 0, 1)  # nothing; -1 would mean the last place
+    else:
+        part = slice(start, stop if stop >= 0 else None, step)
+    return view._slice(input, axis=axis, index=part)
 
 
 def no_dims() -> IndexError:

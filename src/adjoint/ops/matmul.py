@@ -278,12 +278,12 @@ def addmm(
             f"mat1 and mat2 shapes cannot be multiplied ({_shape_text(mat1)} and "
             f"{_shape_text(mat2)})"
         )
-    for what, first in (("self", input), ("mat1", mat1)):
-        if first._desc.dtype is not b.dtype:
-            raise RuntimeError(
-                f"{what} and mat2 must have the same dtype, but got {scalar_name(first.dtype)} "
-                f"and {scalar_name(mat2.dtype)}"
-            )
+    if not (input._desc.dtype is a.dtype is b.dtype):
+        what, first = ("self", input) if input.dtype is not mat2.dtype else ("mat1", mat1)
+        raise RuntimeError(
+            f"{what} and mat2 must have the same dtype, but got {scalar_name(first.dtype)} and "
+            f"{scalar_name(mat2.dtype)}"
+        )
     if beta == 1 and alpha == 1:
         return _addmm(input, mat1, mat2, transposed=_is_transposed(mat2))
     return add(mul(input, beta), mul(mm(mat1, mat2), alpha))

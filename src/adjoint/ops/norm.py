@@ -25,7 +25,7 @@ from adjoint.core.inplace import bump
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.families import general
 
-__all__ = ["batch_norm", "layer_norm"]
+__all__ = ["batch_norm", "group_norm", "layer_norm"]
 
 Array = Any
 Tensor = Any
@@ -151,6 +151,54 @@ def _batch_norm(
     return input * scale + shift, mean, var
 
 
+# ---- group ---------------------------------------------------------------------------------------
+
+
+def _group_vjp(
+    xp: Any,
+    g: Any,
+    needs: tuple[bool, ...],
+    input: Array,
+    weight: Array,
+    out: Any,
+    groups: int,
+    eps: float,
+) -> tuple[Any, ...]:
+    g, g_mean, g_var = g
+    shape = tuple(input.shape)
+    rows = (shape[0], groups, -1)
+    channels = (1, shape[1], *(1 for _ in shape[2:]))
+    rest = (0, *range(2, len(shape)))
+    centred = xp.reshape(input, rows) - out[1]
+    rstd = 1 / xp.sqrt(out[2] + eps)
+    found: list[Any] = [None] * len(needs)
+    if needs[0]:
+        n = centred.shape[2]
+        h = xp.reshape(g if weight is None else g * xp.reshape(weight, channels), rows)
+        slope = 2 * g_var / n - (rstd * rstd * rstd) * (_total(xp, h * centred, (2,)) / n)
+        moved = h * rstd + centred * slope + (g_mean - rstd * _total(xp, h, (2,))) / n
+        found[0] = xp.reshape(moved, shape)
+    if needs[1]:
+        found[1] = xp.sum(g * xp.reshape(centred * rstd, shape), axis=rest)
+    if needs[2]:
+        found[2] = xp.sum(g, axis=rest)
+    return tuple(found)
+
+
+@general(_group_vjp, joint=True, outputs=3, node="NativeGroupNormBackward0")
+def _group_norm(
+    xp: Any, input: Array, weight: Array, bias: Array, *, groups: int, eps: float
+) -> tuple[Array, ...]:
+    """Return the input normalised over groups of channels, with mean and variance."""
+    shape = tuple(input.shape)
+    channels = (1, shape[1], *(1 for _ in shape[2:]))
+    centred, mean, var = _moments(xp, xp.reshape(input, (shape[0], groups, -1)), (2,))
+    result = xp.reshape(centred * (1 / xp.sqrt(var + eps)), shape)
+    if weight is not None:
+        result = result * xp.reshape(weight, channels)
+    return (result if bias is None else result + xp.reshape(bias, channels)), mean, var
+
+
 # ---- PyTorch's functions -------------------------------------------------------------------------
 
 
@@ -211,6 +259,39 @@ def layer_norm(
     _same_dtype(input, weight, bias)
     axis = tuple(range(len(have) - n, len(have)))
     return _layer_norm(input, weight, bias, axis=axis, eps=eps)[0]
+
+
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-05,
+) -> Tensor:
+    """Return ``input`` (N, C, ...) normalised over groups of channels, then scaled per channel.
+
+    Raises: RuntimeError if the channels cannot be grouped, or dtypes or sizes do not fit.
+    """
+    shape = input._desc.shape
+    if len(shape) < 2:
+        raise RuntimeError(
+            f"Expected at least 2 dimensions for input tensor but received {len(shape)}"
+        )
+    if num_groups <= 0:
+        raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
+    if shape[1] % num_groups:
+        raise RuntimeError(
+            "Expected number of channels in input to be divisible by num_groups, but got input of "
+            f"shape {list(shape)} and num_groups={num_groups}"
+        )
+    for name, part in (("weight", weight), ("bias", bias)):
+        if part is not None and tuple(part.shape) != (shape[1],):
+            raise RuntimeError(
+                f"Expected {name} to be a vector of size equal to the number of channels in input, "
+                f"but got {name} of shape {list(part.shape)} and input of shape {list(shape)}"
+            )
+    _same_dtype(input, weight, bias)
+    return _group_norm(input, weight, bias, groups=num_groups, eps=eps)[0]
 
 
 def batch_norm(

@@ -52,12 +52,10 @@ def _rsub(input: Tensor, other: Any) -> Tensor:
     if isinstance(other, TensorBase):
         return sub(other, input)
     desc = input._desc
-    if isinstance(other, bool) or desc.dtype.name == "bool":
-        raise RuntimeError(
-            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying "
-            "to "
-            "invert a mask, use the `~` or `logical_not()` operator instead."
-        )
+    if isinstance(other, bool) or desc.dtype.category == BOOL:
+        no_bool_differences((input, other))
+    if isinstance(other, complex):
+        return _rsub_general(input, other)
     if desc.fast != REAL_NUMBERS and usual_descriptor(desc).fast != REAL_NUMBERS:
         return _rsub_general(input, other)
     return _rsub_number(input, other=other)
@@ -369,7 +367,7 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
                 "Integers to negative integer powers are not allowed. (Convert the base with "
                 ".float().)"
             )
-        if isinstance(exponent, float) and desc.fast != REAL_NUMBERS and desc.dtype.category < 2:
+        if isinstance(exponent, float | complex) and desc.dtype.category < 2:
             return _pow(input, exponent)
         return _pow_number(input, exponent=exponent)
     return _pow(input, exponent)

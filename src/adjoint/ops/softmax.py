@@ -65,8 +65,8 @@ def _prepared(name: str, input: Tensor, dim: int, dtype: dtypes.dtype | None) ->
         wanted = wanted.to(dtype)
     found = wanted._desc.dtype
     axis = canonical_dim(dim, len(wanted._desc.shape))
-    if not (found.is_floating_point or found.is_complex):
-        kernel = "softmax_lastdim_kernel_impl" if axis == wanted.ndim - 1 else "softmax_kernel_impl"
+    if not found.is_floating_point:
+        kernel = "softmax_lastdim_kernel_impl" if axis >= wanted.ndim - 1 else "softmax_kernel_impl"
         kernel = kernel if name == "softmax" else f"log_{kernel}"
         raise NotImplementedError(
             f"\"{kernel}\" not implemented for '{scalar_name(found)}' "

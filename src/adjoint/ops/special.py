@@ -24,7 +24,7 @@ Number = int | float
 # ---- remainders ----------------------------------------------------------------------------------
 
 
-@elementwise(lambda xp, g: g, node="RemainderBackward0")
+@elementwise(lambda xp, g: g, node="RemainderBackward0", check=not_for("remainder_cpu", COMPLEX))
 def _remainder_number(xp: Any, input: Array, *, divisor: Number) -> Array:
     """Return the remainder of a division by a number, with the sign of the divisor."""
     return xp.remainder(input, xp.scalar_like(divisor, input))
@@ -41,7 +41,7 @@ def _remainder(xp: Any, input: Array, other: Array) -> Array:
     return xp.remainder(input, other)
 
 
-@elementwise(lambda xp, g: g, node="FmodBackward0")
+@elementwise(lambda xp, g: g, node="FmodBackward0", check=not_for("fmod_cpu", COMPLEX))
 def _fmod_number(xp: Any, input: Array, *, divisor: Number) -> Array:
     """Return the remainder of a division by a number, with the sign of the dividend."""
     return xp.fmod(input, xp.scalar_like(divisor, input))
@@ -117,7 +117,7 @@ def abs_number(n: int) -> int:
     return n if n >= 0 else -n
 
 
-@elementwise(lambda xp, g: g, check=not_for("frac_cpu", BOOL, INTEGRAL, COMPLEX))
+@elementwise(lambda xp, g: g, check=not_for("frac_cpu", BOOL, INTEGRAL, COMPLEX), to_float=True)
 def frac(xp: Any, input: Array) -> Array:
     """Return the fractional part, with the sign of the input."""
     return input - xp.trunc(input)

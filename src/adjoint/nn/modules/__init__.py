@@ -47,6 +47,10 @@ from adjoint.nn.modules.conv import (
     ConvTranspose2d,
     ConvTranspose3d,
 )
+from adjoint.nn.modules.distance import (
+    CosineSimilarity,
+    PairwiseDistance,
+)
 from adjoint.nn.modules.dropout import (
     Dropout,
     Dropout1d,
@@ -62,6 +66,7 @@ from adjoint.nn.modules.fold import (
     Unfold,
 )
 from adjoint.nn.modules.linear import (
+    Bilinear,
     Identity,
     Linear,
 )
@@ -80,6 +85,7 @@ from adjoint.nn.modules.module import (
     Module,
 )
 from adjoint.nn.modules.normalization import (
+    GroupNorm,
     LayerNorm,
 )
 from adjoint.nn.modules.padding import (
@@ -141,6 +147,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
     "CircularPad1d",
     "CircularPad2d",
     "CircularPad3d",
@@ -153,6 +160,7 @@ __all__ = [
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout1d",
@@ -161,6 +169,7 @@ __all__ = [
     "Embedding",
     "Flatten",
     "Fold",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -184,6 +193,7 @@ __all__ = [
     "ModuleList",
     "NLLLoss",
     "PReLU",
+    "PairwiseDistance",
     "ParameterDict",
     "ParameterList",
     "ReLU",

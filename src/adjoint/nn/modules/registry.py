@@ -82,7 +82,7 @@ class Registry:
     def __getattr__(self, name: str) -> Any:
         # Reached when the instance has no plain attribute ``name``.
         attributes = self.__dict__
-        for table in ("_parameters", "_buffers", "_modules"):
+        for table in ("_modules", "_parameters", "_buffers"):
             entries = attributes.get(table)
             if entries is not None and name in entries:
                 return entries[name]
