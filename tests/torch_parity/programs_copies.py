@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import pickle
 import weakref
 from typing import Any
@@ -91,15 +90,6 @@ def p_pickle_of_non_leaf(torch: Any) -> list[Any]:
 def p_pickle_of_node(torch: Any) -> list[Any]:
     y = torch.ones(2, requires_grad=True) * 2
     return [raises(lambda: pickle.dumps(y.grad_fn)).kind is not None]
-
-
-def p_save_and_load(torch: Any) -> list[Any]:
-    x = torch.tensor([1.0, 2.0], requires_grad=True)
-    stream = io.BytesIO()
-    torch.save({"x": x, "n": 3}, stream)
-    stream.seek(0)
-    found = torch.load(stream)
-    return [found["x"], found["n"], list(found)]
 
 
 def p_parameter(torch: Any) -> list[Any]:

@@ -169,7 +169,6 @@ def p_saved_operand(torch: Any, write: Any) -> list[Any]:
     relu=lambda x: x.relu(),
     softmax=lambda x: x.softmax(0),
     reciprocal=lambda x: x.reciprocal(),
-    cumprod=lambda x: x.cumprod(0),
     add=lambda x: x + 1,
     neg=lambda x: -x,
     sin=lambda x: x.sin(),

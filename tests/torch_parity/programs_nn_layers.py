@@ -35,6 +35,8 @@ def _run(torch: Any, layer: Any, *shape: int) -> list[Any]:
     batch_norm=(lambda nn: nn.BatchNorm2d(3), (2, 3, 4, 4)),
     batch_norm_eval=(lambda nn: nn.BatchNorm1d(3).eval(), (4, 3)),
     layer_norm=(lambda nn: nn.LayerNorm((3, 2)), (4, 3, 2)),
+    group_norm=(lambda nn: nn.GroupNorm(2, 4), (3, 4, 2)),
+    dropout1d=(lambda nn: nn.Dropout1d(0.3), (4, 3)),
     relu=(lambda nn: nn.ReLU(), (3, 4)),
     gelu=(lambda nn: nn.GELU(), (3, 4)),
     gelu_tanh=(lambda nn: nn.GELU("tanh"), (3, 4)),
@@ -95,6 +97,34 @@ def p_batch_norm_errors(torch: Any) -> list[Any]:
         raises(lambda: nn.functional.layer_norm(z(2, 4), 4)),
         raises(lambda: nn.functional.layer_norm(z(2, 4), ())),
         raises(lambda: nn.LayerNorm(4)(z(2, 4, dtype=torch.float64))),
+    ]
+
+
+def p_similarity(torch: Any) -> list[Any]:
+    F = torch.nn.functional
+    seen = []
+    for call in (
+        lambda x, y: F.normalize(x),
+        lambda x, y: F.normalize(x, 1.0, 0),
+        lambda x, y: F.cosine_similarity(x, y),
+        lambda x, y: F.cosine_similarity(x, y[:1], -1),
+        lambda x, y: F.pairwise_distance(x, y),
+        lambda x, y: F.pairwise_distance(x, y, 1.0, keepdim=True),
+        lambda x, y: F.bilinear(x, y, torch.ones(3, 4, 4), torch.ones(3)),
+        torch.nn.Bilinear(4, 4, 2),
+    ):
+        x, y = (torch.randn(2, 4, requires_grad=True) for _ in range(2))
+        out = call(x, y)
+        seen += [out, *torch.autograd.grad((out * out).sum(), [x, y], allow_unused=True)]
+    return [
+        *seen,
+        raises(lambda: F.bilinear(x, y[0], torch.ones(3, 4, 4))),
+        raises(lambda: F.bilinear(x, y[:1], torch.ones(3, 4, 4))),
+        raises(lambda: F.bilinear(x, y, torch.ones(3, 4, 5))),
+        raises(lambda: F.group_norm(x, 3)),
+        raises(lambda: F.group_norm(x[0], 2)),
+        raises(lambda: F.group_norm(x, 2, torch.zeros(3))),
+        raises(lambda: torch.nn.GroupNorm(3, 4)),
     ]
 
 

@@ -72,6 +72,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "nansum": lambda t, a, **out: t.nansum(a, 0, **out),
     "norm": lambda t, a, **out: t.norm(a, 2, 0, **out),
     "outer": lambda t, a, **out: t.outer(a, a, **out),
+    "polar": lambda t, a, **out: t.polar(a, a, **out),
     "polygamma": lambda t, a, **out: t.polygamma(1, a, **out),
     "scatter": lambda t, a, **out: t.scatter(a, 0, t.tensor([1]), a[:1], **out),
     "scatter_add": lambda t, a, **out: t.scatter_add(a, 0, t.tensor([1]), a[:1], **out),

@@ -1,13 +1,15 @@
 """Descriptors: what a raw array is, in one interned object.
 
 In: a raw array.  Out: a `Descriptor` - element type, array library, storage and shape.  Equal
-descriptors are the *same* object, so the straight path of an operator decides with one `is` that two
-operands need neither promotion nor broadcasting, and already holds the descriptor of the result.
+descriptors are the *same* object, so the straight path of an operator decides with one `is` that
+two operands need neither promotion nor broadcasting, and already holds the descriptor of the
+result.
 
 Note [Three storages]
-    A tensor with dimensions holds an array (ARRAY). A 0-d tensor holds a NumPy scalar (SCALAR), since
-    arithmetic on scalars is about six times cheaper than on 0-d arrays; a 0-d *array* (ZERO_D) takes
-    its place as soon as memory must be shared: a view, an in-place write, `.numpy()`.
+    A tensor with dimensions holds an array (ARRAY). A 0-d tensor holds a NumPy scalar (SCALAR),
+    since arithmetic on scalars is about six times cheaper than on 0-d arrays; a 0-d *array*
+    (ZERO_D) takes its place as soon as memory must be shared: a view, an in-place write,
+    `.numpy()`.
 """
 
 from __future__ import annotations
@@ -83,7 +85,17 @@ class Descriptor:
     ``result`` is the descriptor of an elementwise operator's result on operands like this one.
     """
 
-    __slots__ = ("constants_get", "dtype", "fast", "numpy", "result", "shape", "size", "storage", "type")
+    __slots__ = (
+        "constants_get",
+        "dtype",
+        "fast",
+        "numpy",
+        "result",
+        "shape",
+        "size",
+        "storage",
+        "type",
+    )
 
     def __init__(self, type: ArrayType, shape: tuple[int, ...], storage: int) -> None:
         self.type = type
@@ -98,7 +110,9 @@ class Descriptor:
         self.result: Descriptor = self
 
     def constant(self, number: Any) -> Any:
-        """The constant for a Python number that meets such an array: the one that NumPy takes faster."""
+        """The constant for a Python number that meets such an array: the one that NumPy takes
+        faster.
+        """
         made = self.type.constant(number)
         if self.storage == SCALAR:
             return made

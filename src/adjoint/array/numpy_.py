@@ -1,7 +1,7 @@
 """The array contract over NumPy: aliases, and our own functions where NumPy has none or a slow one.
 
-In and out: `numpy.ndarray`s and NumPy scalars.  `array/namespace.py` states the contract; rules call
-these functions as ``xp.name``.
+In and out: `numpy.ndarray`s and NumPy scalars.  `array/namespace.py` states the contract; rules
+call these functions as ``xp.name``.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ def power(x: Array, y: Any) -> Array:
             return np.sqrt(x)
         if y == -1:
             return 1 / x
+        y = x.dtype.type(y) if x.dtype.kind == "V" else y  # bfloat16 would become float32
     return np.power(x, y)
 
 
@@ -130,7 +131,9 @@ def threshold_backward(g: Array, out: Array) -> Array:
 
 
 def sigmoid(x: Array) -> Array:
-    """The logistic function ``1 / (1 + e ** -x)``; overflow of the exponential gives the right limit."""
+    """The logistic function ``1 / (1 + e ** -x)``; overflow of the exponential gives the right
+    limit.
+    """
     return 1 / (1 + np.exp(-x))
 
 
@@ -204,7 +207,9 @@ def reshape(x: Array, shape: Shape) -> Array:
 
 
 def broadcast_to(x: Array, shape: Shape) -> Array:
-    """``x`` repeated without copying; a scalar is written out, which costs less than a view of it."""
+    """``x`` repeated without copying; a scalar is written out, which costs less than a view of
+    it.
+    """
     if not x.ndim:
         filled = np.empty(shape, x.dtype)
         filled.fill(x)
@@ -222,7 +227,9 @@ def broadcast_view(x: Array, shape: Shape) -> Array:
 
 
 def expand_dims(x: Array, axis: Shape) -> Array:
-    """``x`` with axes of size 1 inserted where the result is to have them (sorted, non-negative)."""
+    """``x`` with axes of size 1 inserted where the result is to have them (sorted,
+    non-negative).
+    """
     shape = x.shape
     for a in axis:
         shape = (*shape[:a], 1, *shape[a:])
@@ -288,7 +295,9 @@ sliding_add = strides.sliding_add
 
 
 def slice(x: Array, index: Any) -> Array:
-    """``x[index]`` for a basic index (integers, slices, None): always a view, also of one element."""
+    """``x[index]`` for a basic index (integers, slices, None): always a view, also of one
+    element.
+    """
     return x[index if index is ... else (*index, ...)]
 
 
@@ -309,7 +318,9 @@ index_add = accumulate.index_add
 
 
 def take_along_axis(x: Array, index: Array, axis: int) -> Array:
-    """Elements of ``x`` picked along one axis; ``index`` may be shorter than ``x`` on the others."""
+    """Elements of ``x`` picked along one axis; ``index`` may be shorter than ``x`` on the
+    others.
+    """
     return x[along_axis(index, axis)]
 
 

@@ -359,7 +359,8 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
         node.saved = ()
         node.plan = _error_plan
         node.seq = next_seq()
-        # With a hook state the straight walk hands over to the engine, where None gradients travel on.
+        # With a hook state the straight walk hands over to the engine, where None gradients travel
+        # on.
         node.hooks = NodeHooks()
         node.counter = None
         node.versions = None

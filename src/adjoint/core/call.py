@@ -1,9 +1,9 @@
 """Calling an operator: the straight path, one closure per arity; the rest goes to `core/record.py`.
 
-In: an `Op`.  Out: the function that users call.  Operands whose descriptors are the same object need neither
-promotion nor broadcasting: forward on the raw arrays, and if recording is on and an operand has an
-edge, a node.  Everything else - other dtypes, other devices, transforms, subclasses, modes - is decided by
-one comparison each and takes the general path.
+In: an `Op`.  Out: the function that users call.  Operands whose descriptors are the same object
+need neither promotion nor broadcasting: forward on the raw arrays, and if recording is on and an
+operand has an edge, a node.  Everything else - other dtypes, other devices, transforms,
+subclasses, modes - is decided by one comparison each and takes the general path.
 """
 
 from __future__ import annotations
@@ -49,14 +49,16 @@ def make_call(op: Op) -> Callable[..., Any]:
         call = _straight_whole(op)
     elif len(op.operands) == 1 and op.outputs == 1 and not (op.joint or op.variadic):
         call = _straight_one(op)
-    elif len(op.operands) in (2, 3) and op.outputs == 1 and not (op.joint or op.variadic or op.view):
+    elif (
+        len(op.operands) in (2, 3) and op.outputs == 1 and not (op.joint or op.variadic or op.view)
+    ):
         call = _straight_three(op)
     else:
         call = _straight_several(op)
     functools.update_wrapper(call, op.forward, assigned=("__name__", "__doc__", "__module__"))
     call.__name__ = op.name
     call.op = op  # type: ignore[attr-defined]
-    op.call = call  # type: ignore[attr-defined]
+    op.call = call
     return call
 
 

@@ -172,10 +172,12 @@ class Walk:
             r = plan.pull(node, g) if self.raw else plan.pull_tensors(node, g)
             if plan.bare >= 0:
                 r = [r if i == plan.bare else None for i in range(len(node.edges))]
+        fitting = plan.fitting
         results = [
-            None if edge is None or h is None else fit(h, edge.desc, node, self.raw)
+            h if fitting or edge is None or h is None else fit(h, edge.desc, node, self.raw)
             for edge, h in zip(node.edges, r)
         ]
+        results = [None if edge is None else h for edge, h in zip(node.edges, results)]
         if anomaly:
             _check_nan(node, results)
         if not self.keep and plan.frees:

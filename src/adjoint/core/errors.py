@@ -96,7 +96,7 @@ def short_name(node: Any) -> str:
     ``SumBackward1``.
     """
     name: str = node.name()
-    operation, word, number = name.rpartition("Backward")
+    operation, _, number = name.rpartition("Backward")
     if "::" in name or not operation or not (number.isdigit() or not number):
         return name
     return operation + ("" if number == "0" else number)

@@ -82,6 +82,7 @@ class Op:
         check: Callable[[tuple[Any, ...]], None] | None = None,
         symbol: str = "",
         straight: bool = True,
+        straight_integers: bool = True,
     ) -> None:
         operands, parameters, variadic = _parameters(forward)
         self.name = forward.__name__.strip("_")
@@ -112,7 +113,7 @@ class Op:
         self.jvp = None if jvp is None else Rule(jvp, self)
         self.rules = tuple(None if r is None else Rule(r, self) for r in rules)
         self.differentiable = any(r is not None for r in self.rules)
-        self.level = REAL_NUMBERS if to_float else EXACT_NUMBERS
+        self.level = REAL_NUMBERS if to_float or not straight_integers else EXACT_NUMBERS
         if not straight:
             self.level = REAL_NUMBERS + 1  # no descriptor is that fast
         self.kernel = _kernel(forward, self.operands)

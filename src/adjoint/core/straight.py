@@ -1,7 +1,8 @@
 """The straight walk: backward on raw arrays with nothing special about it.
 
-In: roots, as for `core/engine.py`.  Out: gradients accumulated at the leaves - or, at the first node that has hooks,
-the state in which the engine goes on.  No captures, no anomaly detection, no watched leaves.
+In: roots, as for `core/engine.py`.  Out: gradients accumulated at the leaves - or, at the first
+node that has hooks, the state in which the engine goes on.  No captures, no anomaly detection, no
+watched leaves.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ flush_lock = threading.Lock()
 
 
 def run_straight(roots: list[tuple[Any, Any]], keep: bool) -> Unfinished | None:
-    """Walk back from ``roots``; None when all is done, else what is left at the first node with hooks."""
+    """Walk back from ``roots``; None when all is done, else what is left at the first node with
+    hooks.
+    """
     heap: list[int] = []
     entries: dict[int, list[Any]] = {}
     leaves: dict[AccumulateGrad, Any] = {}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from adjoint.array import dtypes
 from adjoint.core.errors import scalar_name
 from adjoint.core.tensor_base import TensorBase
@@ -108,3 +110,13 @@ def both(*checks: Any) -> Any:
             one(operands)
 
     return check
+
+
+def no_integer_division_by_zero(operands: tuple[Any, ...]) -> None:
+    """Integers are not divided by 0."""
+    divisor = operands[1]
+    if common(operands).category >= dtypes.FLOATING:
+        return
+    raw = divisor._array if isinstance(divisor, TensorBase) else divisor
+    if np.any(np.equal(raw, 0)):
+        raise RuntimeError("ZeroDivisionError")

@@ -21,7 +21,8 @@ def _mT(xp: Any, x: Array) -> Array:
     return xp.swapaxes(x, -1, -2)
 
 
-# The second cotangent lies in memory as ``mat2`` does: of a transposed ``mat2`` (the weight of a linear
+# The second cotangent lies in memory as ``mat2`` does: of a transposed ``mat2`` (the weight of a
+# linear
 # layer) it is written (g^T a)^T, whose transpose is contiguous.
 def _second(xp: Any, g: Array, first: Array, transposed: bool) -> Array:
     if transposed:

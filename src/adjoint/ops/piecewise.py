@@ -193,7 +193,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     Raises: RuntimeError if the condition is not bool.
     """
     if input is None and other is None:
-        found = np.nonzero(np.atleast_1d(condition._array))  # type: ignore[attr-defined]
+        found = np.nonzero(np.atleast_1d(condition._array))
         return tuple(make_tensor(axis) for axis in found)
     if condition._desc.dtype.category != dtypes.BOOL:
         raise RuntimeError(

@@ -105,6 +105,8 @@ def _power_by_number(xp: Any, g: Array, input: Array, exponent: Number) -> Array
 @elementwise(_power_by_number, node="PowBackward0")
 def _pow_number(xp: Any, input: Array, *, exponent: Number) -> Array:
     """Return ``input ** exponent`` for a Python number."""
+    if isinstance(exponent, float):
+        exponent = xp.scalar_like(exponent, input)  # else bfloat16 would become float32
     return xp.power(input, exponent)
 
 

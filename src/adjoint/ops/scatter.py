@@ -300,7 +300,6 @@ def _index_fill_call(input: Tensor, dim: int, index: Tensor, value: Any) -> Call
     return _index_fill_tensor, (value, index), {"axis": axis}
 
 
-
 # ---- PyTorch's functions and methods -------------------------------------------------------------
 
 

@@ -56,6 +56,10 @@ def _log_softmax(xp: Any, input: Array, *, axis: int) -> Array:
 
 def _prepared(name: str, input: Tensor, dim: int, dtype: dtypes.dtype | None) -> tuple[Tensor, int]:
     """The input in the dtype to compute in, and the axis; errors as PyTorch's."""
+    if dtype is None and isinstance(input, TensorBase):
+        desc = input._desc
+        if 0 <= dim < len(desc.shape) and desc.dtype.category >= dtypes.FLOATING:
+            return input, dim
     if not isinstance(input, TensorBase):
         raise TypeError(
             f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"

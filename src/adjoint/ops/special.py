@@ -12,7 +12,7 @@ from typing import Any
 
 from adjoint.array.dtypes import BOOL, COMPLEX, INTEGRAL
 from adjoint.core.tensor_base import TensorBase
-from adjoint.ops.checks import not_for
+from adjoint.ops.checks import both, no_integer_division_by_zero, not_for
 from adjoint.ops.families import elementwise
 from adjoint.ops.piecewise import clamp
 from adjoint.ops.pointwise import div, pow
@@ -34,7 +34,8 @@ def _remainder_number(xp: Any, input: Array, *, divisor: Number) -> Array:
     lambda xp, g: g,
     lambda xp, g, input, other: -g * xp.floor(input / other),
     node="RemainderBackward1",
-    check=not_for("remainder_cpu", BOOL, COMPLEX),
+    check=both(not_for("remainder_cpu", BOOL, COMPLEX), no_integer_division_by_zero),
+    straight_integers=False,
 )
 def _remainder(xp: Any, input: Array, other: Array) -> Array:
     """Return the remainder with the sign of the divisor."""
@@ -51,7 +52,8 @@ def _fmod_number(xp: Any, input: Array, *, divisor: Number) -> Array:
     lambda xp, g: g,
     lambda xp, g, input, other: -g * xp.trunc(input / other),
     node="FmodBackward1",
-    check=not_for("fmod_cpu", BOOL, COMPLEX),
+    check=both(not_for("fmod_cpu", BOOL, COMPLEX), no_integer_division_by_zero),
+    straight_integers=False,
 )
 def _fmod(xp: Any, input: Array, other: Array) -> Array:
     """Return the remainder with the sign of the dividend."""
@@ -71,20 +73,23 @@ def _stays(number: Any, input: Tensor) -> bool:
 
 def remainder(input: Any, other: Any) -> Tensor:
     """Return the remainder of ``input / other``, with the sign of ``other``."""
-    if _stays(other, input):
+    if _stays(other, input) and (other or input._desc.dtype.category > 1):
         return _remainder_number(input, divisor=other)
     return _remainder(input, other)
 
 
 def fmod(input: Any, other: Any) -> Tensor:
     """Return the remainder of ``input / other``, with the sign of ``input``."""
-    return _fmod_number(input, divisor=other) if _stays(other, input) else _fmod(input, other)
+    if _stays(other, input) and (other or input._desc.dtype.category > 1):
+        return _fmod_number(input, divisor=other)
+    return _fmod(input, other)
 
 
 @elementwise(
     lambda xp, g: xp.zeros_like(g),
     lambda xp, g: xp.zeros_like(g),
-    check=not_for("div_floor_cpu", BOOL, COMPLEX),
+    check=both(not_for("div_floor_cpu", BOOL, COMPLEX), no_integer_division_by_zero),
+    straight_integers=False,
 )
 def floor_divide(xp: Any, input: Array, other: Array) -> Array:
     """Return ``floor(input / other)`` in the operands' dtype."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from adjoint.array import dtypes
+from adjoint.array import dtypes, layout
 from adjoint.ops.arguments import canonical_dim, checked_shape, sizes_of
 from adjoint.ops.families import linear, movement
 
@@ -51,7 +51,10 @@ def _transpose(xp: Any, input: Array, *, dim0: int, dim1: int) -> Array:
     return xp.swapaxes(input, dim0, dim1)
 
 
-@movement(lambda xp, g, axes: xp.permute_dims(g, tuple(int(i) for i in np.argsort(axes))), saved_names={"axes": "dims"})
+@movement(
+    lambda xp, g, axes: xp.permute_dims(g, tuple(int(i) for i in np.argsort(axes))),
+    saved_names={"axes": "dims"},
+)
 def _permute(xp: Any, input: Array, *, axes: tuple[int, ...]) -> Array:
     """Return ``input`` with its axes in another order."""
     return xp.permute_dims(input, axes)
@@ -218,8 +221,15 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     return _view(input, shape=wanted)
 
 
-def contiguous(input: Tensor) -> Tensor:
-    """Return ``input`` itself if it is contiguous in memory, else a contiguous copy."""
+def contiguous(input: Tensor, memory_format: Any = layout.contiguous_format) -> Tensor:
+    """Return ``input`` itself if it is contiguous in memory, else a contiguous copy.
+
+    Raises: RuntimeError for another memory format than ``contiguous_format``.
+    """
+    if memory_format is not layout.contiguous_format:
+        if memory_format is layout.preserve_format:
+            raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
+        raise RuntimeError(f"contiguous(): tensors here lie in C order, not in {memory_format}")
     memory = input._array
     if not isinstance(memory, np.ndarray) or memory.flags.c_contiguous:
         return input

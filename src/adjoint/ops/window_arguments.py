@@ -31,7 +31,7 @@ def is_int(value: Any) -> bool:
     if isinstance(value, bool | float | str):
         return False
     if isinstance(value, TensorBase):
-        return value.ndim == 0 and not value.dtype.is_floating_point
+        return not value._desc.shape and not value._desc.dtype.is_floating_point
     return hasattr(value, "__index__")
 
 

@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 Factor = Callable[[int], float]
+_LRScheduler = LRScheduler  # the name that older programs derive from
 
 
 class _Functional(LRScheduler):

@@ -1,5 +1,5 @@
 """Utilities: data loading, hooks, trees of containers."""
 
-from adjoint.utils import data, hooks
+from adjoint.utils import _pytree, data, hooks
 
-__all__ = ["data", "hooks"]
+__all__ = ["_pytree", "data", "hooks"]
