@@ -37,7 +37,6 @@ SAVING: dict[str, Any] = {
     "softmax": lambda x, y: x.softmax(1),
     "max_dim": lambda x, y: x.max(1)[0],
     "max": lambda x, y: x.max(),
-    "prod": lambda x, y: x.prod(),
     "sqrt": lambda x, y: x.sqrt(),
     "abs": lambda x, y: x.abs(),
     "neg": lambda x, y: -x,

@@ -58,7 +58,7 @@ def _prepared(name: str, input: Tensor, dim: int, dtype: dtypes.dtype | None) ->
     """The input in the dtype to compute in, and the axis; errors as PyTorch's."""
     if dtype is None and isinstance(input, TensorBase):
         desc = input._desc
-        if 0 <= dim < len(desc.shape) and desc.dtype.category >= dtypes.FLOATING:
+        if 0 <= dim < len(desc.shape) and desc.dtype.category == dtypes.FLOATING:
             return input, dim
     if not isinstance(input, TensorBase):
         raise TypeError(
