@@ -218,7 +218,7 @@ def tangents(library: Any) -> list[str]:
         return [repr(t) for t in (short, short * 2, dual, dual.sum(), dual * 2, leaf)]
 
 
-# PyTorch compiles its decompositions when the first dual tensor is made, and warns about its own use.
+# PyTorch compiles its decompositions when the first dual tensor is made, and warns of that.
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 def test_dual_tensors_print_their_tangent():
     assert tangents(adjoint) == tangents(torch)

@@ -14,12 +14,14 @@ Note [Three storages]
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from adjoint.array import dtypes, numpy_
 from adjoint.array.device import CPU, Size, device
+from adjoint.array.kernels.tiles import LARGE
 
 __all__ = ["ArrayType", "Descriptor", "array_type", "describe"]
 
@@ -101,7 +103,8 @@ class Descriptor:
         self.type = type
         self.dtype = type.dtype
         self.numpy = type.numpy
-        self.fast = type.fast
+        # Large arrays go the general way, where elementwise work is done in tiles.
+        self.fast = type.fast if math.prod(shape) < LARGE else SLOW
         self.shape = shape
         self.size = Size(shape)
         self.storage = storage

@@ -361,12 +361,12 @@ def _binary(op: Op) -> Callable[..., Any]:
         )
         for needs in ((True, False), (False, True), (True, True)):
             broadcast[needs] = op.plan(needs, exact=True, fitting=False)
+    number_pick = None if first is None else first.pick
 
     def call(input: Any, other: Any) -> Any:
         kind = type(other)
         try:
             desc = input._desc
-            edge = input._edge
             if kind is float or kind is int:
                 if (
                     desc.fast < level
@@ -378,39 +378,57 @@ def _binary(op: Op) -> Callable[..., Any]:
                 if constant is None:
                     constant = desc.constant(other)
                 raw = kernel(input._array, constant)
-                other = constant
+                made = _new(_Tensor)
+                made._array = raw
+                made._desc = desc = desc.result
+                made._counter = None
+                made._side = None
+                edge = input._edge
+                if edge is None or first is None or not mode:
+                    made._edge = None
+                    return made
+                made._edge = node = node_class()
+                node.edges = (edge, None)
+                if number_pick is None:
+                    node.saved = ()
+                    node.versions = None
+                elif number_pick is SECOND:
+                    node.saved = (constant,)
+                    node.versions = None
+                else:
+                    node.saved = number_pick(input, constant, raw)
+                    node.versions = None if input._counter is None else versions_of(node.saved)
+                node.plan = first
+                node.seq = next_seq()
+                node.desc = desc
+                node.hooks = None
+                node.counter = None
+                return made
+            edge = input._edge
+            second = other._desc
+            edge2 = other._edge
+            if desc is second:
+                if desc.fast < level or (mode := get_mode()) > 1:
+                    return apply(op, (input, other), {})
+                raw = kernel(input._array, other._array)
                 desc = desc.result
-                if edge is not None and mode:
-                    plan = first
-                    edges = (edge, None)
-                    counter = input._counter
+                if edge is None:
+                    plan = None if edge2 is None or not mode else second_only
+                elif mode:
+                    plan = first if edge2 is None else both
                 else:
                     plan = None
-            else:
-                second = other._desc
-                edge2 = other._edge
-                if desc is second:
-                    if desc.fast < level or (mode := get_mode()) > 1:
-                        return apply(op, (input, other), {})
-                    raw = kernel(input._array, other._array)
-                    desc = desc.result
-                    if edge is None:
-                        plan = None if edge2 is None or not mode else second_only
-                    elif mode:
-                        plan = first if edge2 is None else both
-                    else:
-                        plan = None
-                elif desc.type is second.type and second.fast:
-                    if desc.fast < level or (mode := get_mode()) > 1:
-                        return apply(op, (input, other), {})
-                    raw = kernel(input._array, other._array)
-                    desc = describe(raw)
-                    plan = broadcast.get((edge is not None, edge2 is not None)) if mode else None
-                else:
+            elif desc.type is second.type and second.fast:
+                if desc.fast < level or (mode := get_mode()) > 1:
                     return apply(op, (input, other), {})
-                if plan is not None:
-                    edges = (edge, edge2)
-                    counter = input._counter or other._counter
+                raw = kernel(input._array, other._array)
+                desc = describe(raw)
+                plan = broadcast.get((edge is not None, edge2 is not None)) if mode else None
+            else:
+                return apply(op, (input, other), {})
+            if plan is not None:
+                edges = (edge, edge2)
+                counter = input._counter or other._counter
         except (AttributeError, RuntimeWarning, FloatingPointError, ValueError, OverflowError):
             return apply(op, (input, other), {})
         made = _new(_Tensor)

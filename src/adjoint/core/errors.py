@@ -77,7 +77,10 @@ def modified(
     """A saved tensor was overwritten before its node ran; ``origin`` is `output_of` what made
     it.
     """
-    where = "" if counter.site is None else f" It was last written in place at {counter.site}."
+    where = ""
+    if counter.site is not None:
+        code, line = counter.site
+        where = f" It was last written in place at {code.co_filename}:{line}."
     made = f", which is {origin}," if origin else ""
     kind = "CPUBoolType" if desc.dtype.name == "bool" else type_name(desc.dtype)
     return RuntimeError(

@@ -239,16 +239,8 @@ def bump(t: TensorBase) -> Counter:
     """Count an in-place write to ``t`` and note where the user wrote it."""
     counter = t._version_counter()
     counter.value += 1
-    counter.site = user_line()
-    return counter
-
-
-def user_line() -> str | None:
-    """The user's source line that is running now, as ``file:line``."""
-    frame: Any = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        if not name.startswith("adjoint."):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    frame: Any = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("adjoint."):
         frame = frame.f_back
-    return None
+    counter.site = None if frame is None else (frame.f_code, frame.f_lineno)
+    return counter

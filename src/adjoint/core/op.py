@@ -17,6 +17,8 @@ import operator
 from collections.abc import Callable
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+import numpy as np
+
 from adjoint.array import numpy_
 from adjoint.array.descriptor import EXACT_NUMBERS, REAL_NUMBERS
 from adjoint.array.namespace import Namespace
@@ -154,6 +156,12 @@ class Op:
         common["input_shape"] = "self_sym_sizes"
         return self.saved_names.get(name, common.get(name, name))
 
+    def tile(self, params: dict[str, Any]) -> Callable[..., Any]:
+        """The forward on NumPy arrays, as a function of the operands alone."""
+        if params:
+            return functools.partial(self.forward, numpy_, **params)
+        return _UFUNCS.get(self.kernel, self.kernel)
+
     def out_edge(self, node: Node, nr: int) -> Any:
         """The edge to output ``nr`` of ``node``."""
         return OutEdge(node, nr, node.desc[nr]) if isinstance(node.desc, tuple) else node
@@ -174,6 +182,15 @@ class Op:
 def camel_case(name: str) -> str:
     """``log_softmax`` -> ``LogSoftmax``, as PyTorch names its nodes."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+_UFUNCS = {
+    operator.add: np.add,
+    operator.sub: np.subtract,
+    operator.mul: np.multiply,
+    operator.truediv: np.divide,
+    operator.neg: np.negative,
+}
 
 
 # ---- the kernel of a forward ---------------------------------------------------------------------

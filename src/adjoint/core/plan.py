@@ -1,5 +1,4 @@
-"""Plans: how a node of an operator, given which operands want a gradient, saves values and applies
-rules.
+"""Plans: how a node saves values and applies rules, given which operands want a gradient.
 
 In: an `Op` and the tuple ``needs``.  Out: a `Plan`: the names to save, and two functions that turn
 a cotangent into the operands' cotangents - `pull` on raw arrays, `pull_tensors` on Tensors (for
@@ -12,19 +11,20 @@ Note [Exact plans]
 
 Note [Complex]
     Rules are written for real numbers. PyTorch's gradient of a complex function is the conjugate
-    of the derivative times the cotangent; for a holomorphic operator that is conj(rule(conj(g))),
-    so that no rule mentions conj. Operators that are not holomorphic say so and give their rule in
-    full.
+    of the derivative times the cotangent; for a holomorphic operator that is conj(rule(conj(g))):
+    no rule mentions conj. Operators that are not holomorphic say so and give their rule in full.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from adjoint.array import numpy_
+from adjoint.array.kernels import tiles
 from adjoint.core import errors
 from adjoint.core.duals import copy_tangents
 from adjoint.core.node import Node
@@ -72,7 +72,7 @@ class Plan:
             "op",
             "pick",
         ),
-        *("positions", "placed", "pull", "rules"),
+        *("positions", "placed", "pull", "rules", "whole"),
     )
 
     runs_undefined = False  # whether the rules want to run when no cotangent arrived
@@ -99,6 +99,8 @@ class Plan:
             self.rules[self.positions.index(i)] if i in self.positions else None
             for i in range(len(needs))
         ]
+        # whether the rules ask for more than values, so that they cannot be applied in tiles
+        self.whole = any(k not in (OPERAND, OUT, PARAM) for k in self.kinds)
         self.pick = _picker(self)
         self.getters = tuple(self._getter(n, k) for n, k in zip(self.names, self.kinds))
         self.frees = any(k in self.kinds for k in (OPERAND, OUT, INDICES))
@@ -253,8 +255,13 @@ class Plan:
             results = tuple(r if n else None for r, n in zip(results, self.needs))
         else:
             found: list[Any] = [None] * len(self.needs)
+            tiled = xp is numpy_ and self.op.family == "elementwise" and not self.whole
             for position, rule, indices in zip(self.positions, self.rules, self.indices):
-                found[position] = rule(xp, g, *[values[i] for i in indices])
+                named = [values[i] for i in indices]
+                if tiled:
+                    found[position] = tiles.elementwise(functools.partial(rule, xp), (g, *named))
+                else:
+                    found[position] = rule(xp, g, *named)
             results = tuple(found)
         if sandwich:
             results = tuple(None if r is None else xp.conj(r) for r in results)

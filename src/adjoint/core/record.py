@@ -15,6 +15,7 @@ import numpy as np
 
 from adjoint.array import dtypes, numpy_
 from adjoint.array.descriptor import ARRAY, Descriptor, array_type, describe
+from adjoint.array.kernels import tiles
 from adjoint.array.silence import restore, silence
 from adjoint.core import mode as modes
 from adjoint.core.duals import open_levels
@@ -131,7 +132,10 @@ def compute(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> tuple[
         _promote(op, operands, raws)
     token = silence()
     try:
-        result = op.forward(xp or numpy_, *raws, **params)
+        if xp in (None, numpy_) and op.family == "elementwise":
+            result = tiles.elementwise(op.tile(params), raws)
+        else:
+            result = op.forward(xp or numpy_, *raws, **params)
     except ValueError as error:
         mismatch = _broadcast_mismatch(op, raws)
         if mismatch is None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array.descriptor import ARRAY
+from adjoint.array.kernels import tiles
 from adjoint.core.fitting import add_in_place, fit, own
 from adjoint.core.node import AccumulateGrad, OutEdge
 from adjoint.core.tensor_base import make_tensor
@@ -120,6 +121,8 @@ def _arrive(edge: Any, h: Any, heap: list[int], entries: Any, leaves: Any) -> No
 
 def _plus(a: Any, b: Any) -> Any:
     try:
+        if a.size >= tiles.LARGE and isinstance(a, np.ndarray):
+            return tiles.elementwise(np.add, (a, b))
         return a + b
     except (RuntimeWarning, FloatingPointError):
         with np.errstate(all="ignore"):

@@ -36,7 +36,7 @@ class Counter:
     def __init__(self, value: int = 0) -> None:
         self.value = value
         self.views: list[weakref.ref[TensorBase]] | None = None
-        self.site: Any = None  # where the last in-place write stands in the user's program
+        self.site: Any = None  # the user's code and line of the last in-place write
 
     def add_view(self, view: TensorBase) -> None:
         """Remember a differentiable view, so that a write to its base can give it a new history."""

@@ -38,6 +38,7 @@ __all__ = [
     "link_view",
     "living_views",
     "rebase",
+    "rebase_item",
     "refresh_views",
     "replay",
     "slow_descriptor",
@@ -172,6 +173,31 @@ class CopySlicesPlan:
         raise AttributeError(f"'{node.name()}' object has no attribute '{attribute}'")
 
 
+class ItemPlan(CopySlicesPlan):
+    """The same after ``x[index] = value`` for a basic index: ``saved`` is the index."""
+
+    def pull(self, node: Node, g: Any) -> Any:
+        """On raw arrays."""
+        xp = g.array_library if hasattr(g, "array_library") else numpy_
+        rest = xp.copy(g)
+        part = xp.slice(rest, node.saved)
+        if node.edges[1] is None:
+            part[...] = 0
+            return (rest, None)
+        value = xp.copy(part)
+        part[...] = 0
+        return (rest, value)
+
+    def pull_tensors(self, node: Node, g: Any) -> Any:
+        """On Tensors, recorded."""
+        xp = tensor_world()
+        rest = xp.copy(g)
+        part = xp.slice(rest, node.saved)
+        value = None if node.edges[1] is None else xp.copy(part)
+        part.copy_(xp.zeros_like(part))
+        return (rest, value)
+
+
 class AsStridedPlan(CopySlicesPlan):
     """The transpose of a chain of view steps: ``saved`` is (steps, base's descriptor)."""
 
@@ -252,6 +278,7 @@ def _run(fn: Node, g: Any, raw: bool) -> tuple[Any, ...]:
 
 _copy_slices_plan: Any = CopySlicesPlan()
 _as_strided_plan: Any = AsStridedPlan()
+_item_plan: Any = ItemPlan()
 
 
 def _bare_node(kind: type[Node], edges: tuple[Any, ...], saved: Any, plan: Any, desc: Any) -> Node:
@@ -288,6 +315,14 @@ def rebase(t: Any, node: Node) -> None:
     saved = (node, side.steps, t._desc, shown)
     base._edge = _bare_node(CopySlices, edges, saved, _copy_slices_plan, base._desc)
     _move_retained(base)
+
+
+def rebase_item(base: Any, index: Any, value_edge: Any) -> None:
+    """Give ``base`` the history of ``base[index] = value``, as if a view had been overwritten."""
+    edges = (base._edge, value_edge)
+    base._edge = _bare_node(CopySlices, edges, index, _item_plan, base._desc)
+    if base._side is not None:
+        _move_retained(base)
 
 
 def refresh_views(counter: Any) -> None:

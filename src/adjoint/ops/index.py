@@ -12,10 +12,15 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
+from adjoint.array.descriptor import ARRAY, REAL_NUMBERS
 from adjoint.array.kernels.accumulate import add_at
+from adjoint.core.duals import open_levels
 from adjoint.core.errors import scalar_name
-from adjoint.core.inplace import apply_inplace
+from adjoint.core.inplace import apply_inplace, bump
+from adjoint.core.mode import get_mode
+from adjoint.core.node import next_seq
 from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.core.views import link_view, rebase_item, refresh_views
 from adjoint.ops import join, view
 from adjoint.ops.families import operator
 from adjoint.ops.index_expression import Expression, items_of, no_dims, selected, sliced
@@ -209,6 +214,10 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     Raises: IndexError if an index is out of bounds, there are too many, or it is of another kind.
     """
     kind = type(index)
+    if kind is int or kind is tuple:
+        made = _read_integers(input, index if kind is tuple else (index,))
+        if made is not None:
+            return made
     if kind is int and input._desc.shape:
         return selected(input, 0, index)
     if kind is slice:
@@ -217,14 +226,24 @@ def getitem(input: Tensor, index: Any) -> Tensor:
         return sliced(input, 0, index, skip_full=False)
     if kind is int:
         raise no_dims()
+    if (
+        isinstance(index, TensorBase)
+        and index._desc.dtype is dtypes.int64
+        and index._desc.shape
+        and input._desc.shape
+    ):
+        return _picked(input, index, (0,))
     found = Expression(input, items_of(index))
     if not found.picks:
         return view._alias(input) if found.result is input else found.result
-    tensor, axes = found.picked()
+    return _picked(found.result, *found.picked())
+
+
+def _picked(input: Tensor, index: Tensor, axes: Shape) -> Tensor:
     try:
-        return _index(found.result, tensor, axes=axes)
+        return _index(input, index, axes=axes)
     except IndexError:
-        raise _out_of_bounds(found.result, tensor, axes) from None
+        raise _out_of_bounds(input, index, axes) from None
 
 
 def _out_of_bounds(input: Tensor, index: Tensor, axes: Shape) -> IndexError:
@@ -242,6 +261,48 @@ def _out_of_bounds(input: Tensor, index: Tensor, axes: Shape) -> IndexError:
     return IndexError("index is out of bounds")
 
 
+_select = view._select.op  # type: ignore[attr-defined]
+_select_plan = _select.plan((True,), exact=True, fitting=False)
+_select_saves = tuple(("input_shape", "axis", "index").index(n) for n in _select_plan.names)
+
+
+def _read_integers(input: Tensor, index: tuple[Any, ...]) -> Tensor | None:
+    """The straight path of ``x[i, j]``: one array, a node for each integer; None for all else."""
+    desc = input._desc
+    shape = desc.shape
+    if not desc.fast or desc.storage != ARRAY or len(index) > len(shape) or not index:
+        return None
+    mode = get_mode()
+    if mode > 1:
+        return None
+    places = []
+    for i, size in zip(index, shape):
+        if type(i) is not int or not -size <= i < size:
+            return None
+        places.append(i + size if i < 0 else i)
+    made = make_tensor(input._array[(*places, ...)])
+    edge = input._edge
+    if edge is not None and mode:
+        for k, place in enumerate(places):
+            node = _select.node_class()
+            node.edges = (edge,)
+            values = (shape[k:], 0, place)
+            node.saved = tuple([values[n] for n in _select_saves])
+            node.versions = None
+            node.plan = _select_plan
+            node.seq = next_seq()
+            node.desc = desc.type.shaped(shape[k + 1 :]) if k + 1 < len(places) else made._desc
+            node.hooks = None
+            node.counter = None
+            edge = node
+        made._edge = edge
+    link_view(_select, input, made, {"axis": 0, "index": places[0]}, mode)
+    if len(places) > 1 and made._side.base is not None:
+        more = [(_select, {"axis": 0, "index": place}) for place in places[1:]]
+        made._side.steps = (*made._side.steps, *more)
+    return made
+
+
 # ---- writing -------------------------------------------------------------------------------------
 
 
@@ -251,7 +312,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
     Raises: what `getitem` raises; TypeError for other values; RuntimeError where shapes or, with
     index tensors, dtypes do not fit, or the tensor may not be written in place.
     """
-    if index is False:
+    if index is False or _write_item(input, index, value):
         return
     number = not isinstance(value, TensorBase)
     if number:
@@ -278,6 +339,56 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
             if value._desc.shape != target._desc.shape:
                 value = view.expand(value, target._desc.shape)
         copy_(target, value)
+
+
+def _write_item(input: Tensor, index: Any, value: Any) -> bool:
+    """The straight path of ``x[index] = value`` for integers or one slice of a tensor that holds
+    its own memory; False, with nothing done, for all else.
+    """
+    desc = input._desc
+    if desc.fast != REAL_NUMBERS or desc.storage != ARRAY or input._side is not None:
+        return False
+    mode, memory, edge = get_mode(), input._array, input._edge
+    if mode > 1 or open_levels or memory.base is not None or (mode and edge and edge.leaf):
+        return False
+    kind = type(index)
+    if kind is int:
+        full: Any = (index,)
+    elif kind is tuple and index and all(type(i) is int for i in index):
+        full = index
+    elif kind is slice and _is_part(index, desc.shape[0]):
+        full = (index,)
+    else:
+        return False
+    kind = type(value)
+    value_edge = None
+    if kind is float or kind is int:
+        raw = plain_number(value, desc.dtype)
+    elif isinstance(value, TensorBase) and value._desc.type is desc.type and value._desc.fast:
+        raw, value_edge = value._array, value._edge
+        if value._counter is not None and value._counter is input._counter:
+            return False
+    else:
+        return False
+    try:
+        part = memory[(*full, ...)]
+    except IndexError:
+        return False
+    if raw.shape and (raw.shape != part.shape or np.may_share_memory(raw, memory)):
+        return False
+    part[...] = raw
+    counter = bump(input)
+    if mode and (edge is not None or value_edge is not None):
+        rebase_item(input, full, value_edge)
+    if counter.views:
+        refresh_views(counter)
+    return True
+
+
+def _is_part(item: slice, size: int) -> bool:
+    """Whether a slice is forward and leaves something out."""
+    start, stop, step = item.indices(size)
+    return step > 0 and (start > 0 or stop < size or step > 1)
 
 
 def index_put_into(

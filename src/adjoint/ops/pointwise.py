@@ -56,7 +56,7 @@ def _rsub(input: Tensor, other: Any) -> Tensor:
         no_bool_differences((input, other))
     if isinstance(other, complex):
         return _rsub_general(input, other)
-    if desc.fast != REAL_NUMBERS and usual_descriptor(desc).fast != REAL_NUMBERS:
+    if desc.type.fast != REAL_NUMBERS:
         return _rsub_general(input, other)
     return _rsub_number(input, other=other)
 

@@ -1,0 +1,75 @@
+"""Large elementwise work in tiles: each piece stays in the cache, and several threads take pieces.
+
+In: a function of arrays that computes each element from those at the same place. Out: its result,
+element for element the same as in one go, whatever the number of threads.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from adjoint.array.kernels import threads
+
+__all__ = ["LARGE", "elementwise"]
+
+Array = Any
+
+# Note: what was measured (float32, 4 million elements, two cores)
+#
+# In one go NumPy writes every intermediate result to memory. In tiles of 128K elements, on two
+# threads: add 1.88 -> 1.08 ms, tanh 1.29 -> 0.84, the rule of tanh 4.1 -> 2.0, of a quotient
+# 5.6 -> 3.1, x * x * x 2.5 -> 1.5. Smaller tiles lose time to calls, larger ones leave the cache.
+
+LARGE = 1 << 21  # elements from which tiles pay
+_TILE = 1 << 17
+_COST = 4e-10  # seconds per element, roughly
+
+
+def elementwise(function: Callable[..., Array], operands: Sequence[Any]) -> Array:
+    """Return ``function(*operands)``; operands are arrays of one shape, or numbers and scalars.
+
+    A single call in one go where the arrays are small, of several shapes, or not contiguous.
+    """
+    shape = None
+    for operand in operands:
+        if isinstance(operand, np.ndarray) and operand.ndim:
+            if shape is None:
+                shape = operand.shape
+            if operand.shape != shape or not operand.flags.c_contiguous:
+                return function(*operands)
+    if shape is None:
+        return function(*operands)
+    flat = [
+        operand.reshape(-1) if isinstance(operand, np.ndarray) and operand.ndim else operand
+        for operand in operands
+    ]
+    arrays = [i for i, f in enumerate(flat) if isinstance(f, np.ndarray) and f.ndim]
+    count = flat[arrays[0]].size
+    if count < LARGE:
+        return function(*operands)
+
+    def piece(first: int, last: int) -> list[Any]:
+        parts = list(flat)
+        for i in arrays:
+            parts[i] = flat[i][first:last]
+        return parts
+
+    start = function(*piece(0, 1))  # what dtype comes out
+    if not isinstance(start, np.ndarray) or start.shape != (1,):
+        return function(*operands)
+    made = np.empty(count, start.dtype)
+    direct = isinstance(function, np.ufunc)
+
+    def work(first: int, last: int) -> None:
+        first, last = first * _TILE, min(last * _TILE, count)
+        with np.errstate(all="ignore"):  # a thread of the pool does not inherit it
+            if direct:
+                function(*piece(first, last), out=made[first:last])
+                return
+            for a in range(first, last, _TILE):
+                b = min(a + _TILE, last)
+                made[a:b] = function(*piece(a, b))
+
+    threads.split(work, -(-count // _TILE), count * _COST)
+    return made.reshape(shape)
