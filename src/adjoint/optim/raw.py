@@ -32,7 +32,25 @@ def axpy_for(dtype: Any) -> Axpy:
     name = {"float32": "saxpy", "float64": "daxpy"}.get(dtype.name)
     if name is None:
         return _plain_axpy
-    return getattr(importlib.import_module("scipy.linalg.blas"), name)
+    return _in_pieces(getattr(importlib.import_module("scipy.linalg.blas"), name))
+
+
+_PIECE = 8192
+
+
+def _in_pieces(axpy: Callable[..., Any]) -> Axpy:
+    """``axpy`` over pieces that stay in the cache, and below the length from which SciPy's BLAS
+    starts threads of its own: they would spin beside those of NumPy's BLAS, on the same cores.
+    """
+
+    def apply(x: Array, y: Array, n: int, a: float) -> None:
+        if n <= _PIECE:
+            axpy(x, y, n, a)
+            return
+        for start in range(0, n, _PIECE):
+            axpy(x, y, min(_PIECE, n - start), a, start, 1, start, 1)
+
+    return apply
 
 
 def _plain_axpy(x: Array, y: Array, n: int, a: float) -> None:
