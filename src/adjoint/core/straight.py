@@ -16,7 +16,7 @@ import numpy as np
 from adjoint.array.descriptor import ARRAY
 from adjoint.array.kernels import tiles
 from adjoint.core.fitting import add_in_place, fit, own
-from adjoint.core.node import AccumulateGrad, OutEdge
+from adjoint.core.node import AccumulateGrad, Node, OutEdge
 from adjoint.core.tensor_base import make_tensor
 
 __all__ = ["flush_lock", "run_straight"]
@@ -33,10 +33,16 @@ def run_straight(roots: list[tuple[Any, Any]], keep: bool) -> Unfinished | None:
     heap: list[int] = []
     entries: dict[int, list[Any]] = {}
     leaves: dict[AccumulateGrad, Any] = {}
-    for edge, h in roots:
-        _arrive(edge, h, heap, entries, leaves)
-    while heap:
-        node, g = entries.pop(-heappop(heap))
+    node: Any = None
+    g: Any = None
+    if len(roots) == 1 and isinstance(roots[0][0], Node) and not roots[0][0].leaf:
+        node, g = roots[0]  # one root: it need not wait among others
+    else:
+        for edge, h in roots:
+            _arrive(edge, h, heap, entries, leaves)
+    while heap or node is not None:
+        if node is None:
+            node, g = entries.pop(-heappop(heap))
         # The youngest node, then those behind it for as long as the next one is younger than all
         # that wait: no need to put it among them.
         while True:
@@ -88,6 +94,7 @@ def run_straight(roots: list[tuple[Any, Any]], keep: bool) -> Unfinished | None:
                 _arrive(follow, g, heap, entries, leaves)
                 break
             node = follow
+        node = None
     _flush(leaves)
     return None
 
