@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from adjoint.array import dtypes
-from adjoint.autograd.function_forward import push_function
+from adjoint.autograd.function_forward import among, push_function
 from adjoint.autograd.function_node import (
     BackwardCFunction,
     FunctionCtx,
@@ -177,11 +177,6 @@ class Function:
 # ---- recording -----------------------------------------------------------------------------------
 
 
-def _among(tensor: Any, tensors: Any) -> bool:
-    """Whether the very object is among ``tensors`` (`in` would compare elements)."""
-    return bool(tensors) and any([other is tensor for other in tensors])  # noqa: C419
-
-
 def _check_marks(context: FunctionCtx, outputs: tuple[Any, ...]) -> None:
     for i, tensor in enumerate(context._to_save):
         if tensor is not None and not isinstance(tensor, TensorBase):
@@ -194,7 +189,7 @@ def _check_marks(context: FunctionCtx, outputs: tuple[Any, ...]) -> None:
             raise TypeError(
                 f"mark_dirty can only accept variables, but got {type(tensor).__name__}"
             )
-        if not _among(tensor, outputs):
+        if not among(tensor, outputs):
             raise RuntimeError(
                 "Some elements marked as dirty during the forward method were not returned as "
                 "output. The inputs that are modified inplace must all be outputs of the Function."
@@ -224,9 +219,9 @@ def _leave_unrecorded(
     for output in outputs:
         made = output
         if isinstance(output, TensorBase):
-            if _among(output, context._dirty):
+            if among(output, context._dirty):
                 bump(output)
-            elif _among(output, inputs):
+            elif among(output, inputs):
                 made = _alias(output)
                 made._edge = None
             elif output._edge is not None:
@@ -261,7 +256,7 @@ def _record(
     differentiable = [
         isinstance(o, TensorBase)
         and o._desc.dtype.category >= dtypes.FLOATING
-        and not _among(o, context._non_differentiable)
+        and not among(o, context._non_differentiable)
         for o in outputs
     ]
     made_as = MULTI_OUTPUT if sum(differentiable) > 1 else IN_FUNCTION
@@ -285,7 +280,7 @@ def _wrap(
     wanted: bool,
     made_as: int,
 ) -> Any:
-    dirty, given = _among(output, context._dirty), _among(output, inputs)
+    dirty, given = among(output, context._dirty), among(output, inputs)
     if not wanted:
         if given and not dirty:
             output = _alias(output)

@@ -22,7 +22,7 @@ from adjoint.core.duals import (
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops.create import zeros_like
 
-__all__ = ["push_function"]
+__all__ = ["among", "push_function"]
 
 
 def push_function(
@@ -69,8 +69,9 @@ def _floating(tensor: Any) -> bool:
     return isinstance(tensor, TensorBase) and tensor._desc.dtype.category >= dtypes.FLOATING
 
 
-def _among(tensor: Any, tensors: Any) -> bool:
-    return any([other is tensor for other in tensors])  # noqa: C419
+def among(tensor: Any, tensors: Any) -> bool:
+    """Whether the very object is among ``tensors``, or None (`in` would compare elements)."""
+    return id(tensor) in map(id, tensors or ())
 
 
 def _expected(context: Any, i: int, result: Any, output: Any, original: Any) -> bool:
@@ -79,7 +80,7 @@ def _expected(context: Any, i: int, result: Any, output: Any, original: Any) -> 
         raise RuntimeError(
             f"expected Variable or None (got {type(result).__name__}) for grad output {i}."
         )
-    wanted = _floating(output) and not _among(original, context._non_differentiable)
+    wanted = _floating(output) and not among(original, context._non_differentiable)
     if wanted and result is None:
         raise RuntimeError(
             f"Function's jvp returned None at position {i}, but the corresponding forward output "
@@ -111,7 +112,7 @@ def _assign(
             f"Tensor, this is not supported. Tensor is of size {list(shape)} while the given "
             f"forward gradient is of size {list(found)}."
         )
-    if _among(original, context._dirty):
+    if among(original, context._dirty):
         old = tangent_of(original, number)
         if old is None:
             write_tangent(output, number, tangent)
