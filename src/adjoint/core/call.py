@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from adjoint.array import numpy_
 from adjoint.array.descriptor import REAL_NUMBERS, describe
 from adjoint.core.mode import get_mode
 from adjoint.core.node import next_seq
-from adjoint.core.op import Op
+from adjoint.core.op import Op, OpFunction
 from adjoint.core.plan import _PICKERS, versions_of
 from adjoint.core.record import apply, wrap_several
 from adjoint.core.tensor_base import Side, TensorBase, needs_tensor_class
@@ -35,7 +35,7 @@ def _receive(cls: type[TensorBase]) -> None:
     _Tensor = cls
 
 
-def make_call(op: Op) -> Callable[..., Any]:
+def make_call(op: Op) -> OpFunction:
     """The function that calls ``op``, specialised by its family and arity."""
     elementwise = op.family == "elementwise" and not op.parameters
     call: Callable[..., Any]
@@ -57,9 +57,10 @@ def make_call(op: Op) -> Callable[..., Any]:
         call = _straight_several(op)
     functools.update_wrapper(call, op.forward, assigned=("__name__", "__doc__", "__module__"))
     call.__name__ = op.name
-    call.op = op  # type: ignore[attr-defined]
-    op.call = call
-    return call
+    function = cast(OpFunction, call)
+    function.op = op
+    op.call = function
+    return function
 
 
 def _straight_one(op: Op) -> Callable[..., Any]:

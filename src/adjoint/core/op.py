@@ -15,7 +15,7 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from adjoint.array.namespace import Namespace
 from adjoint.core.node import Node, OutEdge
 from adjoint.core.plan import INDICES, NEEDS, OPERAND, OUT, PARAM, SHAPE, SHAPES, Plan
 
-__all__ = ["OPERATORS", "Op", "Rule", "camel_case"]
+__all__ = ["OPERATORS", "Op", "OpFunction", "Rule", "camel_case"]
 
 OPERATORS: Final[dict[str, Op]] = {}
 
@@ -47,6 +47,15 @@ def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[st
     return (*positional, names[count + keywords]), only, True
 
 
+class OpFunction(Protocol):
+    """The function that users call for an operator; ``op`` is what declares it."""
+
+    op: Op
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Apply the operator."""
+
+
 class Rule:
     """A rule and the names of what it needs beside ``xp`` and the cotangent (or tangents)."""
 
@@ -62,7 +71,7 @@ class Rule:
 class Op:
     """All that the library knows of one primitive operator."""
 
-    call: Callable[..., Any]  # the function that users call, set by core/call.py
+    call: OpFunction  # the function that users call, set by core/call.py
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from adjoint.core.call import make_call
-from adjoint.core.op import Op
+from adjoint.core.op import Op, OpFunction
 
 __all__ = [
     "bilinear",
@@ -35,14 +35,22 @@ __all__ = [
 ]
 
 Rule = Callable[..., Any] | None
-Declare = Callable[[Callable[..., Any]], Callable[..., Any]]
+Declare = Callable[[Callable[..., Any]], OpFunction]
 
 
-def operator(family: str, rules: tuple[Rule, ...], **traits: Any) -> Declare:
-    """Declare an operator of ``family``; ``traits`` are those of `Op`."""
+def operator(
+    family: str, rules: tuple[Rule, ...], *, promote: bool = False, **traits: Any
+) -> Declare:
+    """Declare an operator of ``family``; ``traits`` are those of `Op`.
 
-    def declare(forward: Callable[..., Any]) -> Callable[..., Any]:
-        return make_call(Op(forward, rules, family=family, **traits))
+    ``promote``: all operands are promoted to a common dtype.
+    """
+
+    def declare(forward: Callable[..., Any]) -> OpFunction:
+        op = Op(forward, rules, family=family, **traits)
+        if promote:
+            op.promoted = tuple(range(len(op.operands)))
+        return make_call(op)
 
     return declare
 
@@ -53,25 +61,12 @@ def elementwise(*rules: Rule, promote: bool = True, **traits: Any) -> Declare:
     Operands broadcast and are promoted to a common dtype; ``to_float=True`` computes integers in
     the default floating-point dtype.
     """
-
-    def declare(forward: Callable[..., Any]) -> Callable[..., Any]:
-        op = Op(forward, rules, family="elementwise", **traits)
-        if promote:
-            op.promoted = tuple(range(len(op.operands)))
-        return make_call(op)
-
-    return declare
+    return operator("elementwise", rules, promote=promote, **traits)
 
 
 def predicate(**traits: Any) -> Declare:
     """An elementwise question: no gradient, the result is bool."""
-
-    def declare(forward: Callable[..., Any]) -> Callable[..., Any]:
-        op = Op(forward, (), family="elementwise", predicate=True, **traits)
-        op.promoted = tuple(range(len(op.operands)))
-        return make_call(op)
-
-    return declare
+    return operator("elementwise", (), promote=True, predicate=True, **traits)
 
 
 def linear(vjp: Rule, **traits: Any) -> Declare:

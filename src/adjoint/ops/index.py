@@ -114,9 +114,9 @@ def _write_places(
         memory[places(index, axes)] = value
 
 
-_index_put.op.overwrite = _write_places  # type: ignore[attr-defined]
-_index_put.op.overlapping = True  # type: ignore[attr-defined]
-_index_put.op.apart = True  # type: ignore[attr-defined]
+_index_put.op.overwrite = _write_places
+_index_put.op.overlapping = True
+_index_put.op.apart = True
 
 
 @operator(
@@ -261,7 +261,7 @@ def _out_of_bounds(input: Tensor, index: Tensor, axes: Shape) -> IndexError:
     return IndexError("index is out of bounds")
 
 
-_select = view._select.op  # type: ignore[attr-defined]
+_select = view._select.op
 _select_plan = _select.plan((True,), exact=True, fitting=False)
 _select_saves = tuple(("input_shape", "axis", "index").index(n) for n in _select_plan.names)
 
@@ -331,7 +331,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
             )
         index_put_into(target, tensor, axes, _without_leading_ones(value), False)
     elif not value._desc.shape:
-        apply_inplace(_fill_value.op, target, (value,), {})  # type: ignore[attr-defined]
+        apply_inplace(_fill_value.op, target, (value,), {})
     else:
         if value._desc.shape != target._desc.shape:
             ones = _leading_ones(value._desc.shape)
@@ -399,7 +399,7 @@ def index_put_into(
     operands = (value, index)
     params = {"axes": axes, "accumulate": accumulate}
     try:
-        return apply_inplace(_index_put.op, target, operands, params)  # type: ignore[attr-defined]
+        return apply_inplace(_index_put.op, target, operands, params)
     except IndexError:
         raise _out_of_bounds(target, index, axes) from None
 

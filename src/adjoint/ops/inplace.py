@@ -173,10 +173,10 @@ for _function, _write in (
     (_fill_value, _write_value),
     (_zero, _write_zero),
 ):
-    _function.op.overwrite = _write  # type: ignore[attr-defined]
+    _function.op.overwrite = _write
 for _function in (_fill, _zero):
-    _function.op.overlapping = True  # type: ignore[attr-defined]
-_copy.op.node_class.namespace = "torch::autograd::"  # type: ignore[attr-defined]
+    _function.op.overlapping = True
+_copy.op.node_class.namespace = "torch::autograd::"
 
 
 # ---- PyTorch's methods ---------------------------------------------------------------------------
@@ -189,14 +189,14 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """
     if isinstance(src, bool | int | float | complex):
         value = make_tensor(np.asarray(src)[()])
-        return apply_inplace(_copy.op, self, (value,), {})  # type: ignore[attr-defined]
+        return apply_inplace(_copy.op, self, (value,), {})
     if not isinstance(src, TensorBase):
         raise TypeError(
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
     if self._desc is not src._desc:
         _check_broadcast(self._desc.shape, src._desc.shape)
-    return apply_inplace(_copy.op, self, (src,), {})  # type: ignore[attr-defined]
+    return apply_inplace(_copy.op, self, (src,), {})
 
 
 def _check_broadcast(target: tuple[int, ...], source: tuple[int, ...]) -> None:
@@ -223,24 +223,24 @@ def fill_(self: Tensor, value: Any) -> Tensor:
                 "fill_ only supports 0-dimension value tensor but got tensor with "
                 f"{len(value._desc.shape)} dimensions."
             )
-        return apply_inplace(_fill_value.op, self, (value,), {})  # type: ignore[attr-defined]
+        return apply_inplace(_fill_value.op, self, (value,), {})
     params = {"value": number(value, self._desc.dtype)}
-    return apply_inplace(_fill.op, self, (), params)  # type: ignore[attr-defined]
+    return apply_inplace(_fill.op, self, (), params)
 
 
 def zero_(self: Tensor) -> Tensor:
     """Overwrite every element with 0."""
-    return apply_inplace(_zero.op, self, (), {})  # type: ignore[attr-defined]
+    return apply_inplace(_zero.op, self, (), {})
 
 
 def zero_history(t: Tensor, name: str) -> None:
     """Continue the history of a tensor that was overwritten by what has no derivative."""
-    node = record(_zero.op, (t,), {}, t._array, t._desc, get_mode())  # type: ignore[attr-defined]
+    node = record(_zero.op, (t,), {}, t._array, t._desc, get_mode())
     if node is None:
         return
     kind = _named_zeros.get(name)
     if kind is None:
-        base = _zero.op.node_class  # type: ignore[attr-defined]
+        base = _zero.op.node_class
         kind = _named_zeros[name] = type(name, (base,), {"__slots__": ()})
     node.__class__ = kind
     rebase(t, node)
@@ -260,5 +260,5 @@ def pow_(self: Tensor, exponent: Any) -> Tensor:
         or category < dtypes.FLOATING
         or (isinstance(exponent, complex) and category == dtypes.FLOATING)
     ):
-        return apply_inplace(_pow.op, self, (exponent,), {})  # type: ignore[attr-defined]
-    return apply_inplace(_pow_number.op, self, (), {"exponent": exponent})  # type: ignore[attr-defined]
+        return apply_inplace(_pow.op, self, (exponent,), {})
+    return apply_inplace(_pow_number.op, self, (), {"exponent": exponent})

@@ -80,7 +80,7 @@ writes(_masked_fill, _fill_masked)
 writes(_masked_fill_tensor, _fill_masked_tensor)
 writes(_masked_scatter, _place_masked)
 for _function in (_masked_fill, _masked_fill_tensor):
-    _function.op.overlapping = True  # type: ignore[attr-defined]
+    _function.op.overlapping = True
 
 
 # ---- PyTorch's functions and methods -------------------------------------------------------------

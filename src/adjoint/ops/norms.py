@@ -118,7 +118,7 @@ def _dist(xp: Any, input: Array, other: Array, *, p: float) -> Array:
     """Return the p-norm of the difference."""
     difference = input - other
     axis = tuple(range(difference.ndim))
-    return _vector_norm.op.forward(xp, difference, ord=p, axis=axis, keepdims=False)  # type: ignore[attr-defined]
+    return _vector_norm.op.forward(xp, difference, ord=p, axis=axis, keepdims=False)
 
 
 def _dist_vjp(xp: Any, g: Array, input: Array, other: Array, out: Array, p: float) -> Array:
@@ -186,7 +186,7 @@ def _var_mean(
     xp: Any, input: Array, *, axis: Axes, correction: float, keepdims: bool
 ) -> tuple[Array, Array]:
     """Return the variance and the mean."""
-    variance = _var.op.forward(xp, input, axis=axis, correction=correction, keepdims=keepdims)  # type: ignore[attr-defined]
+    variance = _var.op.forward(xp, input, axis=axis, correction=correction, keepdims=keepdims)
     return variance, xp.mean(input, axis=axis, keepdims=keepdims)
 
 
@@ -204,7 +204,7 @@ def _std_mean(
     xp: Any, input: Array, *, axis: Axes, correction: float, keepdims: bool
 ) -> tuple[Array, Array]:
     """Return the standard deviation and the mean."""
-    deviation = _std.op.forward(xp, input, axis=axis, correction=correction, keepdims=keepdims)  # type: ignore[attr-defined]
+    deviation = _std.op.forward(xp, input, axis=axis, correction=correction, keepdims=keepdims)
     return deviation, xp.mean(input, axis=axis, keepdims=keepdims)
 
 

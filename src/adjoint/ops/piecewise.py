@@ -169,7 +169,7 @@ def _where(xp: Any, condition: Array, input: Array, other: Array) -> Array:
     return xp.where(condition, input, other)
 
 
-_where.op.promoted = (1, 2)  # type: ignore[attr-defined]
+_where.op.promoted = (1, 2)
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:

@@ -48,7 +48,7 @@ def _filling(name: str, node: str) -> Any:
 
     forward.__name__ = name
     rule = general(lambda xp, g: xp.zeros_like(g), jvp=lambda xp, t: xp.zeros_like(t), node=node)
-    return rule(forward).op  # type: ignore[attr-defined]
+    return rule(forward).op
 
 
 _uniform = _filling("uniform", "UniformBackward0")

@@ -369,7 +369,7 @@ def _std_vjp(
 @reduction(_std_vjp)
 def _std(xp: Any, input: Array, *, axis: Axes, correction: float, keepdims: bool) -> Array:
     """Return the standard deviation over the axes."""
-    return xp.sqrt(_var.op.forward(xp, input, axis=axis, correction=correction, keepdims=keepdims))  # type: ignore[attr-defined]
+    return xp.sqrt(_var.op.forward(xp, input, axis=axis, correction=correction, keepdims=keepdims))
 
 
 def _spread_options(

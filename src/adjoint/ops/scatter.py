@@ -166,9 +166,9 @@ writes(_index_copy, _copy_places)
 writes(_index_fill, _fill_places)
 writes(_index_fill_tensor, _copy_places)
 for _function in (_scatter, _scatter_add, _index_add, _index_copy):
-    _function.op.apart = True  # type: ignore[attr-defined]
+    _function.op.apart = True
 for _function in (_index_fill, _index_fill_tensor):
-    _function.op.overlapping = True  # type: ignore[attr-defined]
+    _function.op.overlapping = True
 
 
 # ---- a call, checked: the same for the copy and for the write ------------------------------------
