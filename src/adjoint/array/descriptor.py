@@ -15,6 +15,7 @@ Note [Three storages]
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from adjoint.array import dtypes, numpy_
 from adjoint.array.device import CPU, Size, device
 from adjoint.array.kernels.tiles import LARGE
 
-__all__ = ["ArrayType", "Descriptor", "array_type", "describe"]
+__all__ = ["ArrayType", "Descriptor", "array_type", "describe", "library_of"]
 
 ARRAY, SCALAR, ZERO_D = range(3)
 
@@ -38,12 +39,20 @@ class ArrayType:
     """An element type in an array library: what all its descriptors share."""
 
     __slots__ = (
-        *("constants", "device", "dtype", "fast", "numpy", "scalar", "scalar_type", "shapes"),
-        *("shapes_get", "xp", "zero_d", "zero_d_constants"),
+        *("constants", "device", "dtype", "fast", "levels", "numpy", "scalar", "scalar_type"),
+        *("shapes", "shapes_get", "xp", "zero_d", "zero_d_constants"),
     )
 
-    def __init__(self, dtype: dtypes.dtype, xp: Any, device: device, fast: int) -> None:
+    def __init__(
+        self,
+        dtype: dtypes.dtype,
+        xp: Any,
+        device: device,
+        fast: int,
+        levels: tuple[Any, ...] = (),
+    ) -> None:
         self.dtype = dtype
+        self.levels = levels  # of a batched array (array/batched)
         self.numpy = dtype.numpy
         self.scalar_type = dtype.numpy.type
         self.xp = xp
@@ -164,3 +173,14 @@ def describe(raw: Any) -> Descriptor:
         return (_types.get(raw.dtype) or _make_type(dtypes.from_numpy_dtype(raw.dtype))).scalar
     described: Descriptor = raw.describe()
     return described
+
+
+def library_of(values: Iterable[Any]) -> Any:
+    """The array library, if not NumPy's, that one of ``values`` belongs to; tuples are searched."""
+    for value in values:
+        found = getattr(value, "array_library", None)
+        if found is None and type(value) is tuple:
+            found = library_of(value)
+        if found is not None:
+            return found
+    return None

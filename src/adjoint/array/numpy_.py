@@ -317,6 +317,13 @@ def take(x: Array, index: Any) -> Array:
 index_add = accumulate.index_add
 
 
+def put(x: Array, index: Any, value: Any) -> Array:
+    """A copy of ``x`` with ``value`` at ``index``."""
+    made = copy(x)
+    made[index] = value
+    return made
+
+
 def take_along_axis(x: Array, index: Array, axis: int) -> Array:
     """Elements of ``x`` picked along one axis; ``index`` may be shorter than ``x`` on the
     others.

@@ -164,8 +164,11 @@ def laid_out_as(tensor: Any, tangent: Any) -> Any:
     """``tangent``, or a copy of it that lies in memory as ``tensor`` does."""
     if _layout(tensor._array) == _layout(tangent._array):
         return tangent
-    raw = tensor._array
-    made = make_tensor(np.zeros_like(raw, tangent._desc.numpy))
+    raw, xp = tensor._array, tensor._desc.type.xp
+    if isinstance(raw, np.ndarray | np.generic):
+        made = make_tensor(np.zeros_like(raw, tangent._desc.numpy))
+    else:
+        made = make_tensor(xp.astype(xp.zeros_like(raw), tangent._desc.numpy))
     return copy_(made, tangent)
 
 

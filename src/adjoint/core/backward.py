@@ -90,7 +90,7 @@ def _cotangent(output: Any, gradient: Any, create: bool, edge: Any) -> Any:
         return fit(gradient, desc, edge.node, False)
     raw = gradient._array
     if gradient._desc.dtype is not desc.dtype:
-        raw = numpy_.astype(raw, desc.numpy)
+        raw = gradient._desc.type.xp.astype(raw, desc.numpy)
     return raw
 
 

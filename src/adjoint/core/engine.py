@@ -38,12 +38,13 @@ class Walk:
     """The state of one backward: which world, what to keep, what to capture."""
 
     __slots__ = (
-        *("accumulate", "captured", "captures", "counts", "entries", "heap", "keep", "leaves"),
-        *("needed", "raw", "roots", "watched"),
+        *("accumulate", "captured", "captures", "counts", "entries", "general", "heap", "keep"),
+        *("leaves", "needed", "raw", "roots", "watched"),
     )
 
     def __init__(self, raw: bool, keep: bool, accumulate: bool) -> None:
         self.raw = raw
+        self.general = bool(get_mode() & modes.LIBRARIES)  # cotangents may not be NumPy's arrays
         self.keep = keep
         self.accumulate = accumulate
         self.entries: dict[int, list[Any]] = {}  # sequence number -> [node, cotangent(s)]
@@ -120,7 +121,11 @@ class Walk:
         if needed is not None and node.seq not in needed:
             return
         plan = node.plan
-        r = plan.pull(node, g) if raw else plan.pull_tensors(node, g)
+        if raw:
+            pull = plan.pull_general if self.general and plan.exact else plan.pull
+            r = pull(node, g)
+        else:
+            r = plan.pull_tensors(node, g)
         if not self.keep and plan.frees:
             node.saved = None
         at = plan.bare
@@ -169,7 +174,11 @@ class Walk:
         if undefined and not plan.runs_undefined:
             r: Any = (None,) * len(node.edges)
         else:
-            r = plan.pull(node, g) if self.raw else plan.pull_tensors(node, g)
+            if self.raw:
+                pull = plan.pull_general if self.general and plan.exact else plan.pull
+                r = pull(node, g)
+            else:
+                r = plan.pull_tensors(node, g)
             if plan.bare >= 0:
                 r = [r if i == plan.bare else None for i in range(len(node.edges))]
         fitting = plan.fitting
@@ -401,7 +410,9 @@ def run_backward(
     before = get_mode()
     set_mode(before | modes.GRAD if create else before & ~modes.GRAD)
     try:
-        if not (world or watched_leaves[0] or before & modes.ANOMALY) and inputs is None:
+        if inputs is None and not (
+            world or watched_leaves[0] or before & (modes.ANOMALY | modes.LIBRARIES)
+        ):
             unfinished = run_straight(roots, keep)
             if unfinished is None:
                 return {}

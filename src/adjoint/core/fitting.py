@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import numpy_
-from adjoint.array.descriptor import SCALAR, Descriptor
+from adjoint.array.descriptor import SCALAR, Descriptor, describe, library_of
 from adjoint.core import mode as modes
 from adjoint.core.mode import get_mode
 from adjoint.core.node import AccumulateGrad, Node
@@ -31,15 +31,20 @@ def fit(g: Any, desc: Descriptor, node: Node, raw: bool) -> Any:
     Here broadcasting and promotion are undone; no rule mentions them.
     """
     if raw:
+        xp = numpy_ if isinstance(g, np.ndarray | np.generic) else g.array_library
+        if xp is not numpy_:
+            library = xp
+            g = library.settle(g, desc)
+            xp = library_of((g,)) or numpy_
         if g.shape != desc.shape:
-            g = _sum_to(
-                numpy_ if isinstance(g, np.ndarray | np.generic) else g.array_library, g, desc, node
-            )
+            g = _sum_to(xp, g, desc, node)
         if g.dtype is not desc.numpy and g.dtype != desc.numpy:
-            g = desc.type.xp.astype(g, desc.numpy)
+            g = xp.astype(g, desc.numpy)
         return g
     if g._desc is desc:
         return g
+    if g._desc.type.levels:
+        g = g._desc.type.xp.settle_tensor(g, desc)
     xp = tensor_world()
     if g._desc.shape != desc.shape:
         g = _sum_to(xp, g, desc, node)
@@ -83,6 +88,16 @@ def _check_shape(shape: tuple[int, ...], given: tuple[int, ...]) -> None:
             )
 
 
+def _check_library(leaf: AccumulateGrad, given: Descriptor) -> None:
+    if given.type.levels and not set(given.type.levels) <= set(leaf.desc.type.levels):
+        raise RuntimeError(
+            "backward() called inside a functorch transform. This is not supported, please use "
+            "functorch.grad or functorch.vjp instead or call backward() outside of functorch "
+            "transforms. (The gradient differs from sample to sample, and the leaf, of shape "
+            f"{list(leaf.desc.shape)}, is one for all: `torch.autograd.grad` returns it for each.)"
+        )
+
+
 def own(g: Any, leaf: AccumulateGrad, references: int) -> Any:
     """``g`` itself where nobody else can see it and it lies in memory as the leaf does, else a
     copy.
@@ -115,6 +130,8 @@ def accumulate(leaf: AccumulateGrad, g: Any, raw: bool) -> None:
     """Add ``g`` to the leaf's gradient: in place on raw arrays, as a new tensor under
     create_graph.
     """
+    if get_mode() & modes.LIBRARIES:
+        _check_library(leaf, describe(g) if raw else g._desc)
     old = leaf.grad
     if not raw and get_mode() & modes.GRAD:
         leaf.grad = tensor_world().accumulated(g) if old is None else old + g

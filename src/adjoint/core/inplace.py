@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes, numpy_
-from adjoint.array.descriptor import SCALAR
+from adjoint.array.descriptor import SCALAR, describe, library_of
 from adjoint.core import mode as modes
 from adjoint.core.dual_writes import operands_before, push_write
 from adjoint.core.duals import open_levels
@@ -27,7 +27,14 @@ from adjoint.core.node import Node
 from adjoint.core.op import Op
 from adjoint.core.record import common_dtype, compute, record
 from adjoint.core.tensor_base import Counter, TensorBase, make_tensor
-from adjoint.core.views import InvalidEdge, invalid_view, rebase, refresh_views
+from adjoint.core.views import (
+    InvalidEdge,
+    invalid_view,
+    living_views,
+    rebase,
+    refresh_views,
+    replay,
+)
 
 __all__ = ["apply_inplace", "bump", "check_writable"]
 
@@ -147,6 +154,8 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
         op.check(everything)
     if op.overwrite is None and not first_cast:
         _check_cast(op, t, everything)
+    if mode & modes.LIBRARIES:
+        _promote(t, (*map(_raw, operands), *params.values()))
     if t._desc.storage == SCALAR and isinstance(t._array, np.generic):
         memory = None  # nobody shares it: another scalar takes its place
     else:
@@ -187,6 +196,30 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
     if before is not None:
         push_write(op, t, before, params, node)
     return t
+
+
+def _promote(t: Any, values: tuple[Any, ...]) -> None:
+    """Give ``t`` memory that can hold ``values``, if these are arrays of another library.
+
+    Its base and all living views move with it.
+    """
+    library = library_of(values)
+    if library is None:
+        return
+    side = t._side
+    base = t if side is None or side.base is None else side.base
+    before = base._memory()
+    array = library.promote(before, values, 0 if base._side is None else base._side.born)
+    if array is before:
+        return
+    if base._counter is not None and base._counter.views:
+        for view in living_views(base):
+            view._array = replay(library, array, view._side.steps)
+            view._desc = describe(view._array)
+    base._array = array
+    base._desc = describe(array)
+    if base._edge is not None and base._edge.leaf:
+        base._edge.adopt(base)
 
 
 def _raw(operand: Any) -> Any:

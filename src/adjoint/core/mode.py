@@ -19,6 +19,7 @@ INFERENCE: Final = 2
 SAVED_HOOKS: Final = 4
 ANOMALY: Final = 8
 OVERRIDES_OFF: Final = 16
+LIBRARIES: Final = 32  # arrays of other libraries than NumPy may be among the operands
 
 mode: ContextVar[int] = ContextVar("adjoint_mode", default=GRAD)
 get_mode = mode.get

@@ -20,7 +20,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 import numpy as np
 
 from adjoint.array import numpy_
-from adjoint.array.descriptor import EXACT_NUMBERS, REAL_NUMBERS
+from adjoint.array.descriptor import EXACT_NUMBERS, REAL_NUMBERS, library_of
 from adjoint.array.namespace import Namespace
 from adjoint.core.node import Node, OutEdge
 from adjoint.core.plan import INDICES, NEEDS, OPERAND, OUT, PARAM, SHAPE, SHAPES, Plan
@@ -177,12 +177,8 @@ class Op:
 
     def library(self, g: Any, values: list[Any]) -> Namespace:
         """The array library for a rule on these raw arrays: NumPy's, or the one that holds more."""
-        for value in (*g, *values) if isinstance(g, tuple) else (g, *values):
-            found = getattr(value, "array_library", None)
-            if found is not None:
-                library: Namespace = found
-                return library
-        return numpy_
+        library: Namespace = library_of((g, *values)) or numpy_
+        return library
 
     def __repr__(self) -> str:
         return f"<operator {self.name}({', '.join((*self.operands, *self.parameters))})>"

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes, numpy_
-from adjoint.array.descriptor import ARRAY, Descriptor, array_type, describe
+from adjoint.array.descriptor import ARRAY, Descriptor, array_type, describe, library_of
 from adjoint.array.kernels import tiles
 from adjoint.array.silence import restore, silence
 from adjoint.core import mode as modes
 from adjoint.core.duals import open_levels
+from adjoint.core.engine import running
 from adjoint.core.forward import push
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node, OutEdge, next_seq
@@ -130,6 +131,11 @@ def compute(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> tuple[
             raws.append(operand)
     if op.promoted:
         _promote(op, operands, raws)
+    if get_mode() & modes.LIBRARIES and xp in (None, numpy_):
+        xp = library_of((*raws, *params.values()))
+    elif xp not in (None, numpy_):
+        library = xp
+        library.check_operands(operands, running.get() is not None)
     token = silence()
     try:
         if xp in (None, numpy_) and op.family == "elementwise":

@@ -25,7 +25,15 @@ import numpy as np
 
 from adjoint.array.descriptor import SCALAR, Descriptor, describe
 
-__all__ = ["Counter", "Side", "TensorBase", "make_tensor", "register_tensor_class"]
+__all__ = [
+    "Counter",
+    "Side",
+    "TensorBase",
+    "birthplace",
+    "make_tensor",
+    "needs_tensor_class",
+    "register_tensor_class",
+]
 
 
 class Counter:
@@ -68,6 +76,7 @@ class Side:
     accumulator: Any = None
     inference = False
     tangents: Any = None
+    born = 0  # the number of the innermost transform in which it was made
 
 
 class TensorBase:
@@ -122,6 +131,7 @@ class TensorBase:
 
 
 _new = object.__new__
+birthplace = [0]  # the number of the innermost open transform that wants to know its tensors
 _tensor_class: type[TensorBase] = TensorBase
 _receivers: list[Callable[[type[TensorBase]], None]] = []
 
@@ -160,4 +170,6 @@ def make_tensor(raw: Any, edge: Any = None, desc: Descriptor | None = None) -> A
     made._edge = edge
     made._counter = None
     made._side = None
+    if birthplace[0]:
+        made._rare().born = birthplace[0]
     return made

@@ -48,9 +48,7 @@ def places(index: Array, axes: Shape) -> tuple[Any, ...]:
 
 def overwritten(xp: Any, x: Array, full: tuple[Any, ...], value: Any) -> Array:
     """A copy of the raw array ``x`` with ``value`` at an index expression."""
-    made = xp.copy(x)
-    made[full] = value
-    return made
+    return xp.put(x, full, value)
 
 
 def _index_vjp(xp: Any, g: Array, input_shape: Shape, index: Array, axes: Shape) -> Array:
@@ -79,12 +77,7 @@ def _index_accumulate(xp: Any, input: Array, index: Array, *, shape: Shape, axes
 
 
 def _kept(xp: Any, g: Array, index: Array, axes: Shape, accumulate: bool) -> Array:
-    if accumulate:
-        return g
-    if isinstance(g, TensorBase):
-        zero = make_tensor(g._desc.numpy.type(0))
-        return _index_put(g, zero, index, axes=axes, accumulate=False)
-    return overwritten(xp, g, places(index, axes), 0)
+    return g if accumulate else overwritten(xp, g, places(index, axes), 0)
 
 
 @operator(
@@ -185,6 +178,14 @@ def _index_add(input: Tensor, *, shape: Shape, index: Any) -> Tensor:
     return _index_accumulate(input, tensor, shape=shape, axes=axes)
 
 
+def _put(input: Tensor, *, index: Any, value: Any) -> Tensor:
+    """Return ``input`` with ``value``, a tensor or a number, at a full index expression."""
+    tensor, axes = _joined(index)
+    if not isinstance(value, TensorBase):
+        value = make_tensor(input._desc.numpy.type(value))
+    return _index_put(input, value, tensor, axes=axes, accumulate=False)
+
+
 def _gather(input: Tensor, *, index: Any, axis: int) -> Tensor:
     """Return elements of ``input`` picked along one axis."""
     return _pick_along(input, _as_tensor(index), axis=axis)
@@ -202,7 +203,10 @@ def _as_tensor(index: Any) -> Tensor:
 def _joined(full: tuple[Any, ...]) -> tuple[Tensor, Shape]:
     axes = tuple(a for a, item in enumerate(full) if not isinstance(item, slice))
     tensors = [_as_tensor(full[a]) for a in axes]
-    return (tensors[0] if len(tensors) == 1 else join.stack(tensors)), axes
+    if len(tensors) == 1:
+        return tensors[0], axes
+    shape = np.broadcast_shapes(*[t._desc.shape for t in tensors])
+    return join.stack([view.expand(t, shape) for t in tensors]), axes
 
 
 # ---- reading -------------------------------------------------------------------------------------

@@ -259,6 +259,11 @@ def index_add(g: Array, shape: Shape, index: Any) -> Array:
     return indexing._index_add(g, shape=shape, index=index)
 
 
+def put(x: Array, index: Any, value: Any) -> Array:
+    """``x`` with ``value`` at ``index``."""
+    return indexing._put(x, index=index, value=value)
+
+
 def take_along_axis(x: Array, index: Any, axis: int) -> Array:
     """Elements of ``x`` picked along one axis."""
     return indexing._gather(x, index=_unwrap(index), axis=axis)

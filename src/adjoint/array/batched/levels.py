@@ -1,0 +1,464 @@
+"""Batched arrays: an array of another library with a hidden batch axis, which is what vmap is.
+
+In: arrays and the level (one per call of `vmap`) whose samples lie along one of their axes.  Out:
+`BatchedArray`s that show the shape of one sample, and what the tape asks of such arrays beyond the
+contract: entering and leaving a level, summing over one, making room for batched values.
+
+Note [Order of levels]
+    The hidden axis is always the first one of ``value``, which may be a batched array itself. An
+    inner `vmap` has a greater number; levels decrease from the outermost `BatchedArray` inward, so
+    that two arrays with the same levels are built alike. Numbers are never used twice.
+
+Note [Who sums]
+    A tensor that is the same for all samples and is used by each of them collects a cotangent for
+    each. While the level is open (backward inside `vmap`) these are kept apart: a gradient per
+    sample is what was asked for. When it is closed (backward of what came out of `vmap`) the edge
+    of a tensor without that level sums them. For that a cotangent of a tensor with a closed level
+    must itself have it, even where all samples agree: `spread`, not broadcasting in silence.
+
+Note [The dtype of a batched array]
+    It equals NumPy's but is another object, so that the engine's test for "nothing to fit"
+    (``g.dtype is desc.numpy``) fails and every batched cotangent is looked at on an edge.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from adjoint.array import numpy_
+from adjoint.array.descriptor import ArrayType, Descriptor, describe
+
+__all__ = [
+    "BatchedArray",
+    "BatchedValueError",
+    "Level",
+    "check_operands",
+    "enter",
+    "has_level",
+    "leave",
+    "levels_of",
+    "library",
+    "need_truth",
+    "need_value",
+    "promote",
+    "put_into",
+    "settle",
+    "settle_tensor",
+    "spread",
+    "sum_level",
+    "top",
+]
+
+Array = Any
+Shape = tuple[int, ...]
+
+_numbers = itertools.count(1)
+
+# The contract over batched arrays (array/batched/__init__.py) and the tape's way to sum (ops).
+library: list[Any] = [None]
+sum_tensors: list[Callable[..., Any]] = []
+
+
+class Level:
+    """One call of `vmap`: ``size`` samples; ``open`` while the function runs."""
+
+    __slots__ = ("number", "open", "randomness", "size", "types")
+
+    def __init__(self, size: int, randomness: str = "error") -> None:
+        self.number = next(_numbers)
+        self.size = size
+        self.randomness = randomness
+        self.open = True
+        self.types: dict[ArrayType, ArrayType] = {}
+
+    def __repr__(self) -> str:
+        return f"<level {self.number} of {self.size} samples>"
+
+
+class BatchedValueError(RuntimeError):
+    """A value was needed where there is one for each sample of ``levels``."""
+
+    def __init__(self, message: str, arrays: Any) -> None:
+        super().__init__(message)
+        self.levels = _all_levels(arrays)
+
+
+def need_value(what: str, arrays: Any) -> BatchedValueError:
+    """The error for something that wants the values of batched arrays."""
+    return BatchedValueError(
+        f"vmap: It looks like you're calling {what} on a Tensor. We don't support vmap over "
+        f"calling {what} on a Tensor, please try to rewrite what you're doing with other "
+        "operations. (There is one value for each sample; `torch.where` chooses for each of them.)",
+        arrays,
+    )
+
+
+def need_truth(arrays: Any) -> BatchedValueError:
+    """The error for control flow, or a number of elements, that depends on batched values."""
+    return BatchedValueError(
+        "vmap: It looks like you're attempting to use a Tensor in some data-dependent control "
+        "flow. We don't support that yet, please file an issue at "
+        "https://github.com/pytorch/pytorch/issues . (There is one truth for each sample; "
+        "`torch.where` chooses for each of them.)",
+        arrays,
+    )
+
+
+_FACTS = (np.shape, np.ndim, np.size)  # what NumPy tells of one sample
+_dtypes: dict[Any, Any] = {}
+
+
+def _own_dtype(dtype: Any) -> Any:
+    found = _dtypes.get(dtype)
+    if found is None:
+        found = _dtypes[dtype] = np.dtype(dtype, copy=True)
+    return found
+
+
+class BatchedArray(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array of which ``value`` holds one for each sample of ``level``, along its first axis."""
+
+    __slots__ = ("level", "value")
+
+    def __init__(self, value: Array, level: Level) -> None:
+        self.value = value
+        self.level = level
+
+    # ---- facts -------------------------------------------------------------------------------
+
+    @property
+    def array_library(self) -> Any:
+        """The contract over batched arrays."""
+        return library[0]
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of one sample."""
+        shape: Shape = self.value.shape[1:]
+        return shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes of one sample."""
+        n: int = self.value.ndim - 1
+        return n
+
+    @property
+    def size(self) -> int:
+        """The number of elements of one sample."""
+        return numpy_.size(self.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """See Note [The dtype of a batched array]."""
+        return _own_dtype(self.value.dtype)
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of one element."""
+        n: int = self.value.dtype.itemsize
+        return n
+
+    @property
+    def strides(self) -> Shape:
+        """The bytes between neighbours in one sample."""
+        steps: Shape = self.value.strides[1:]
+        return steps
+
+    @property
+    def base(self) -> Any:
+        """The memory that ``value`` looks at, if it is not its own."""
+        return self.value.base
+
+    @property
+    def T(self) -> BatchedArray:
+        """Each sample with its axes reversed."""
+        return BatchedArray(self.value.transpose((0, *range(self.ndim, 0, -1))), self.level)
+
+    @property
+    def real(self) -> BatchedArray:
+        """The real parts."""
+        return BatchedArray(self.value.real, self.level)
+
+    @property
+    def imag(self) -> BatchedArray:
+        """The imaginary parts."""
+        return BatchedArray(self.value.imag, self.level)
+
+    def describe(self) -> Descriptor:
+        """The descriptor of a tensor over this array: slow, 0-d ones count as 0-d arrays."""
+        inner = describe(self.value).type
+        kind = self.level.types.get(inner)
+        if kind is None:
+            kind = ArrayType(inner.dtype, library[0], inner.device, 0, (self.level, *inner.levels))
+            self.level.types[inner] = kind
+        shape = self.shape
+        return kind.shaped(shape) if shape else kind.zero_d
+
+    # ---- the same elements -------------------------------------------------------------------
+
+    def reshape(self, *shape: Any) -> BatchedArray:
+        """Each sample in another shape; one size may be -1."""
+        wanted = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], tuple) else shape
+        if -1 in wanted:
+            rest = numpy_.size(tuple(n for n in wanted if n != -1))
+            wanted = tuple(self.size // max(rest, 1) if n == -1 else n for n in wanted)
+        return BatchedArray(self.value.reshape((self.value.shape[0], *wanted)), self.level)
+
+    def transpose(self, axes: Shape) -> BatchedArray:
+        """Each sample with its axes in another order."""
+        return BatchedArray(self.value.transpose((0, *[a + 1 for a in axes])), self.level)
+
+    def squeeze(self, axis: Any) -> BatchedArray:
+        """Each sample without the named axes of size 1."""
+        axes = (axis,) if isinstance(axis, int) else axis
+        n = self.ndim
+        return BatchedArray(self.value.squeeze(tuple(a % n + 1 for a in axes)), self.level)
+
+    def swapaxes(self, axis1: int, axis2: int) -> BatchedArray:
+        """Each sample with two axes exchanged."""
+        n = self.ndim
+        return BatchedArray(self.value.swapaxes(axis1 % n + 1, axis2 % n + 1), self.level)
+
+    def copy(self, order: Any = "C") -> BatchedArray:
+        """A copy."""
+        return BatchedArray(self.value.copy(order), self.level)
+
+    def astype(self, dtype: Any) -> BatchedArray:
+        """The same values in another dtype."""
+        return BatchedArray(self.value.astype(dtype), self.level)
+
+    def __getitem__(self, index: Any) -> BatchedArray:
+        xp = library[0]
+        full = xp.written_out(index if isinstance(index, tuple) else (index,), self.ndim)
+        basic = all(i is None or i is ... or isinstance(i, int | np.integer | slice) for i in full)
+        made: BatchedArray = xp.slice(self, full) if basic else xp.take(self, full)
+        return made
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        put_into(self, index if isinstance(index, tuple) else (index,), value)
+
+    def fill(self, value: Any) -> None:
+        """Write one value everywhere."""
+        self[...] = value
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[BatchedArray]:
+        return (self[i] for i in range(len(self)))
+
+    # ---- NumPy's functions -------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Any universal function computes element by element; all else wants values."""
+        if method != "__call__" or ufunc.signature is not None:
+            raise need_value(f"numpy.{ufunc.__name__}", inputs)
+        out = kwargs.pop("out", None)
+        level, values = aligned(inputs)
+        made = ufunc(*values, **kwargs)
+        made = (
+            tuple(BatchedArray(m, level) for m in made)
+            if isinstance(made, tuple)
+            else (BatchedArray(made, level))
+        )
+        if out is None:
+            return made
+        out[0][...] = made
+        return out[0]
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function in _FACTS:
+            return getattr(self, function.__name__)
+        raise need_value(f"numpy.{function.__name__}", (self,))
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise need_value(".numpy()", (self,))
+
+    def __bool__(self) -> bool:
+        raise need_truth((self,))
+
+    def item(self) -> Any:
+        """Refused: there is one for each sample."""
+        raise need_value(".item()", (self,))
+
+    def tolist(self) -> Any:
+        """Refused: there is one for each sample."""
+        raise need_value(".tolist()", (self,))
+
+    __float__ = __int__ = __complex__ = __index__ = item
+
+    def __repr__(self) -> str:
+        return f"BatchedArray(lvl={self.level.number}, value={self.value!r})"
+
+
+# ---- levels --------------------------------------------------------------------------------------
+
+
+def top(arrays: Any) -> Level | None:
+    """The innermost level (the greatest number) among some arrays."""
+    found: Level | None = None
+    for a in arrays:
+        if type(a) is BatchedArray and (found is None or a.level.number > found.number):
+            found = a.level
+    return found
+
+
+def levels_of(array: Array) -> list[Level]:
+    """The levels of an array, innermost first."""
+    found = []
+    while type(array) is BatchedArray:
+        found.append(array.level)
+        array = array.value
+    return found
+
+
+def has_level(array: Array, level: Level) -> bool:
+    """Whether an array has samples at a level."""
+    return level in levels_of(array)
+
+
+def aligned(arrays: Any) -> tuple[Level, list[Any]]:
+    """The values at the innermost level of arrays that are to broadcast with each other.
+
+    Those of that level get axes of size 1 behind the hidden one; the others are left alone.
+    """
+    level = top(arrays)
+    assert level is not None
+    ndim = max([getattr(a, "ndim", 0) for a in arrays])
+    values = []
+    for a in arrays:
+        if type(a) is BatchedArray and a.level is level:
+            shape = a.value.shape
+            if len(shape) <= ndim:
+                a = a.value.reshape((shape[0], *(1,) * (ndim + 1 - len(shape)), *shape[1:]))
+            else:
+                a = a.value
+        values.append(a)
+    return level, values
+
+
+def enter(array: Array, axis: int, level: Level) -> Array:
+    """The array whose samples at ``level`` lie along ``axis`` of ``array``: a view of it."""
+    if type(array) is BatchedArray and array.level.number > level.number:
+        return BatchedArray(enter(array.value, axis + 1, level), array.level)
+    if axis:
+        rest = [a for a in range(array.ndim) if a != axis]
+        array = array.transpose((axis, *rest))
+    return BatchedArray(array, level)
+
+
+def leave(array: Array, axis: int, level: Level) -> Array:
+    """The array with its samples at ``level`` along ``axis``, the inverse of `enter`: a view."""
+    if array.level is not level:
+        return BatchedArray(leave(array.value, axis + 1, level), array.level)
+    value = array.value
+    if not axis:
+        return value
+    order = list(range(1, value.ndim))
+    order.insert(axis, 0)
+    return value.transpose(tuple(order))
+
+
+def spread(array: Array, level: Level) -> Array:
+    """An array that is the same for all samples of ``level``, as a batched one: a view."""
+    if type(array) is BatchedArray and array.level.number > level.number:
+        return BatchedArray(spread(array.value, level), array.level)
+    if type(array) is BatchedArray:
+        value = library[0].broadcast_view(array, (level.size, *array.shape))
+    else:
+        value = np.broadcast_to(array, (level.size, *array.shape))
+    return BatchedArray(value, level)
+
+
+def sum_level(array: Array, level: Level) -> Array:
+    """The sum over all samples of ``level``; of an array that is the same for all, that often."""
+    if not has_level(array, level):
+        return array * level.size
+    if array.level is not level:
+        return BatchedArray(sum_level(array.value, level), array.level)
+    xp = numpy_ if isinstance(array.value, np.ndarray) else library[0]
+    return xp.sum(array.value, axis=(0,))
+
+
+# ---- what the tape asks --------------------------------------------------------------------------
+
+
+def settle(g: Array, desc: Descriptor) -> Array:
+    """A cotangent summed over the closed levels that its edge does not have (Note [Who sums])."""
+    for level in levels_of(g):
+        if not level.open and level not in desc.type.levels:
+            g = sum_level(g, level)
+    return g
+
+
+def settle_tensor(g: Any, desc: Descriptor) -> Any:
+    """The same of a Tensor, recorded."""
+    for level in g._desc.type.levels:
+        if not level.open and level not in desc.type.levels:
+            g = sum_tensors[0](g, level=level)
+    return g
+
+
+def promote(target: Array, values: Any, born: int) -> Array:
+    """``target`` as an array that can hold batched ``values``: itself, or a copy for each sample.
+
+    ``born``: the number of the level in which the tensor was made, 0 outside of all.
+    Raises: RuntimeError where a level is younger than the tensor: it would outlive the samples.
+    """
+    for level in sorted(_all_levels(values), key=lambda one: one.number):
+        if has_level(target, level):
+            continue
+        if born < level.number:
+            raise RuntimeError(
+                "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists "
+                "a Tensor `other` in extra_args that has more elements than `self`. This happened "
+                "due to `other` being vmapped over but `self` not being vmapped over in a vmap. "
+                "Please try to use out-of-place operators instead of inplace arithmetic. (The "
+                f"written tensor, of shape {list(target.shape)}, was made outside of vmap and has "
+                "room for one sample; make it inside, or write to a clone().)"
+            )
+        target = spread(target, level).copy()
+    return target
+
+
+def _all_levels(values: Any) -> set[Level]:
+    found: set[Level] = set()
+    for value in values:
+        if isinstance(value, tuple | list):
+            found |= _all_levels(value)
+        else:
+            found.update(levels_of(value))
+    return found
+
+
+def put_into(target: BatchedArray, index: Any, value: Any) -> None:
+    """``target[index] = value`` for each sample, in place."""
+    library[0].write(target, index, value)
+
+
+def check_operands(operands: Any, walking: bool) -> None:
+    """Raise RuntimeError if a tensor of a closed level is used outside of a backward walk."""
+    if walking:
+        return
+    for operand in operands:
+        desc = getattr(operand, "_desc", None)
+        if desc is None:
+            continue
+        for level in desc.type.levels:
+            if not level.open:
+                raise RuntimeError(
+                    "Either your tensor may have escaped from inside a function being vmapped and "
+                    "this is a user error (see "
+                    "https://pytorch.org/functorch/stable/ux_limitations.html), or there is an "
+                    "internal functorch error in `gen_vmap_plumbing` Please file an issue if it "
+                    "looks like the latter. (The tensor, of shape "
+                    f"{list(desc.shape)} for each of {level.size} samples, belongs to a call of "
+                    "vmap that is over: return it from the function instead of storing it.)"
+                )

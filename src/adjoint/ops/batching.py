@@ -1,0 +1,88 @@
+"""Operators at the border of `vmap`: into a level, out of it, spread over it, summed over it.
+
+In: tensors.  Out: tensors over batched arrays, or the other way round.  Entering and leaving are
+each other's adjoint, and so are spreading and summing; with them the tape needs to know nothing
+else of batching.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adjoint.array.batched import levels
+from adjoint.ops.families import linear, movement
+
+__all__ = ["enter", "has_level", "leave"]
+
+Array = Any
+Tensor = Any
+
+
+def _entered(g: Any, axis: int, level: Any) -> Any:
+    return _enter(g, axis=axis, level=level) if _is_tensor(g) else levels.enter(g, axis, level)
+
+
+def _left(g: Any, axis: int, level: Any) -> Any:
+    return leave(g, axis, level) if _is_tensor(g) else _out(g, axis, level)
+
+
+def _is_tensor(g: Any) -> bool:
+    return hasattr(g, "_desc")
+
+
+def _out(g: Array, axis: int, level: Any) -> Array:
+    if not levels.has_level(g, level):
+        g = levels.spread(g, level)
+    return levels.leave(g, axis, level)
+
+
+@movement(lambda xp, g, axis, level: _left(g, axis, level))
+def _enter(xp: Any, input: Array, *, axis: int, level: Any) -> Array:
+    """Return ``input`` with the samples of ``level`` along ``axis`` hidden."""
+    return levels.enter(input, axis, level)
+
+
+@movement(lambda xp, g, axis, level: _entered(g, axis, level))
+def _leave(xp: Any, input: Array, *, axis: int, level: Any) -> Array:
+    """Return ``input`` with the samples of ``level`` along ``axis`` to be seen."""
+    return levels.leave(input, axis, level)
+
+
+def _summed(g: Any, level: Any) -> Any:
+    return _sum_level(g, level=level) if _is_tensor(g) else levels.sum_level(g, level)
+
+
+def _spread_over(g: Any, level: Any) -> Any:
+    return _spread(g, level=level) if _is_tensor(g) else levels.spread(g, level)
+
+
+@linear(lambda xp, g, level: _summed(g, level))
+def _spread(xp: Any, input: Array, *, level: Any) -> Array:
+    """Return ``input`` for each sample of ``level``."""
+    return levels.spread(input, level)
+
+
+@linear(lambda xp, g, level: _spread_over(g, level))
+def _sum_level(xp: Any, input: Array, *, level: Any) -> Array:
+    """Return the sum over the samples of ``level``."""
+    return levels.sum_level(input, level)
+
+
+def has_level(input: Tensor, level: Any) -> bool:
+    """Whether a tensor has a value for each sample of ``level``."""
+    return level in input._desc.type.levels
+
+
+def enter(input: Tensor, axis: int, level: Any) -> Tensor:
+    """Return ``input`` as a tensor with a value for each sample of ``level``: a view."""
+    return _enter(input, axis=axis, level=level)
+
+
+def leave(input: Tensor, axis: int, level: Any) -> Tensor:
+    """Return ``input`` with the samples of ``level`` along ``axis``: a view if it has any."""
+    if not has_level(input, level):
+        input = _spread(input, level=level)
+    return _leave(input, axis=axis, level=level)
+
+
+levels.sum_tensors.append(_sum_level)
