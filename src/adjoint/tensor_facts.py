@@ -104,6 +104,8 @@ class TensorFacts(TensorBase):
     def storage_offset(self) -> int:
         """The elements between the start of the memory and the first element."""
         raw = self._memory()
+        if not isinstance(raw, np.ndarray):
+            return 0
         root = raw
         while isinstance(root.base, np.ndarray):
             root = root.base

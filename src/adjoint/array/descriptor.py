@@ -176,10 +176,12 @@ def describe(raw: Any) -> Descriptor:
 
 
 def library_of(values: Iterable[Any]) -> Any:
-    """The array library, if not NumPy's, that one of ``values`` belongs to; tuples are searched."""
+    """The array library, if not NumPy's, that one of ``values`` belongs to; tuples and lists
+    are searched.
+    """
     for value in values:
         found = getattr(value, "array_library", None)
-        if found is None and type(value) is tuple:
+        if found is None and type(value) in (tuple, list):
             found = library_of(value)
         if found is not None:
             return found

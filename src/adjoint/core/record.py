@@ -52,6 +52,9 @@ def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
         op.check(operands)
     raw_out, _ = compute(op, operands, params)
     if type(raw_out) is tuple:
+        library = library_of(raw_out)
+        if library is not None:
+            raw_out = library.alike(raw_out)
         descs = tuple(describe(r) for r in raw_out)
         mode = get_mode()
         node = (

@@ -245,9 +245,11 @@ def _median_dim(xp: Any, input: Array, *, axis: int, keepdims: bool) -> tuple[Ar
 def _median_all(xp: Any, input: Array, *, axis: Shape, keepdims: bool) -> Array:
     """Return the lower of the middle elements."""
     flat = xp.reshape(input, (-1,))
-    if flat.dtype.kind == "f" and xp.isnan(flat).any():
-        return flat.dtype.type(np.nan)
-    return xp.sort(flat, 0, False, True)[0][(flat.size - 1) // 2]
+    ordered = xp.sort(flat, 0, False, True)[0]
+    middle = ordered[(flat.size - 1) // 2]
+    if flat.dtype.kind != "f":
+        return middle
+    return xp.where(xp.isnan(ordered[-1]), ordered[-1], middle)[()]  # nan comes last
 
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:

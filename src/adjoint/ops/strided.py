@@ -118,6 +118,6 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 def _storage(input: Tensor) -> int:
     """The bytes of the memory that a tensor looks at."""
     memory = input._memory()
-    while isinstance(memory.base, np.ndarray):
+    while isinstance(memory, np.ndarray) and isinstance(memory.base, np.ndarray):
         memory = memory.base
     return int(memory.nbytes)

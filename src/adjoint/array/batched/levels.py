@@ -36,6 +36,9 @@ __all__ = [
     "BatchedArray",
     "BatchedValueError",
     "Level",
+    "aligned",
+    "alike",
+    "all_levels",
     "check_operands",
     "enter",
     "has_level",
@@ -84,7 +87,7 @@ class BatchedValueError(RuntimeError):
 
     def __init__(self, message: str, arrays: Any) -> None:
         super().__init__(message)
-        self.levels = _all_levels(arrays)
+        self.levels = all_levels(arrays)
 
 
 def need_value(what: str, arrays: Any) -> BatchedValueError:
@@ -175,6 +178,11 @@ class BatchedArray(np.lib.mixins.NDArrayOperatorsMixin):
         return self.value.base
 
     @property
+    def nbytes(self) -> int:
+        """The bytes of one sample."""
+        return self.size * self.itemsize
+
+    @property
     def T(self) -> BatchedArray:
         """Each sample with its axes reversed."""
         return BatchedArray(self.value.transpose((0, *range(self.ndim, 0, -1))), self.level)
@@ -231,6 +239,10 @@ class BatchedArray(np.lib.mixins.NDArrayOperatorsMixin):
     def astype(self, dtype: Any) -> BatchedArray:
         """The same values in another dtype."""
         return BatchedArray(self.value.astype(dtype), self.level)
+
+    def view(self, dtype: Any) -> BatchedArray:
+        """The same memory as another dtype."""
+        return BatchedArray(self.value.view(dtype), self.level)
 
     def __getitem__(self, index: Any) -> BatchedArray:
         xp = library[0]
@@ -412,7 +424,7 @@ def promote(target: Array, values: Any, born: int) -> Array:
     ``born``: the number of the level in which the tensor was made, 0 outside of all.
     Raises: RuntimeError where a level is younger than the tensor: it would outlive the samples.
     """
-    for level in sorted(_all_levels(values), key=lambda one: one.number):
+    for level in all_levels(values):
         if has_level(target, level):
             continue
         if born < level.number:
@@ -428,11 +440,23 @@ def promote(target: Array, values: Any, born: int) -> Array:
     return target
 
 
-def _all_levels(values: Any) -> set[Level]:
+def alike(arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+    """The results of one call with the same levels, as its rule needs them (Note [Who sums])."""
+    for level in all_levels(arrays):
+        arrays = tuple([a if has_level(a, level) else spread(a, level) for a in arrays])
+    return arrays
+
+
+def all_levels(values: Any) -> list[Level]:
+    """The levels of some arrays (also in tuples and lists), the outermost first."""
+    return sorted(_levels_in(values), key=lambda level: level.number)
+
+
+def _levels_in(values: Any) -> set[Level]:
     found: set[Level] = set()
     for value in values:
         if isinstance(value, tuple | list):
-            found |= _all_levels(value)
+            found |= _levels_in(value)
         else:
             found.update(levels_of(value))
     return found

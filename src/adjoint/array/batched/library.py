@@ -198,6 +198,7 @@ unfold = products.unfold
 
 # ---- what the tape asks beyond the contract ------------------------------------------------------
 
+alike = levels.alike
 check_operands = levels.check_operands
 promote = levels.promote
 settle = levels.settle

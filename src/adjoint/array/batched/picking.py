@@ -19,6 +19,7 @@ from adjoint.array import numpy_
 from adjoint.array.batched.elementwise import below
 from adjoint.array.batched.levels import (
     BatchedArray,
+    all_levels,
     has_level,
     need_truth,
     spread,
@@ -179,8 +180,9 @@ def put(x: Array, index: Any, value: Array) -> Array:
     level = top((x, value, *index))
     if level is None:
         return numpy_.put(x, index, value)
-    if not has_level(x, level):
-        x = spread(x, level)
+    for one in all_levels((x, value, *index)):
+        if not has_level(x, one):
+            x = spread(x, one)
     made = x.copy()
     write(made, index, value)
     return made
