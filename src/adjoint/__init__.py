@@ -174,19 +174,19 @@ e = 2.718281828459045
 
 # Packages that are loaded when they are first named: most programs need only some of them.
 _LATER = ("cuda", "func", "nn", "optim", "sparse", "testing", "utils", "viz")
-_OF_FUNC = ("vmap",)
+_HOMES = {"grad": "derivatives", "vmap": "func"}
 
 
 def __getattr__(name: str) -> _Any:
     if name in _LATER:
         return _importlib.import_module(f"adjoint.{name}")
-    if name in _OF_FUNC:
-        return getattr(_importlib.import_module("adjoint.func"), name)
+    if name in _HOMES:
+        return getattr(_importlib.import_module(f"adjoint.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'adjoint' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_LATER, *_OF_FUNC])
+    return sorted([*__all__, *_LATER, *_HOMES])
 
 
 __all__ = [

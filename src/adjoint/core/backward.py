@@ -21,7 +21,7 @@ from adjoint.core.node import OutEdge
 from adjoint.core.plan import tensor_world
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
-__all__ = ["add_accumulated_hook", "add_tensor_hook", "backward", "grad"]
+__all__ = ["add_accumulated_hook", "add_tensor_hook", "backward", "grad", "input_key"]
 
 
 def add_tensor_hook(edge: Any, hook: Any) -> RemovableHandle:
@@ -178,7 +178,7 @@ def backward(
             raise _not_an_input(t)
         if is_tensor and (t._edge is None or not t._edge.leaf):
             t.retain_grad()
-    keys = [_input_key(t, i) for i, t in enumerate(wanted)]
+    keys = [input_key(t, i) for i, t in enumerate(wanted)]
     engine.run_backward(roots, keep=keep, create=create_graph, inputs=keys)
 
 
@@ -188,7 +188,8 @@ def _not_an_input(t: Any) -> RuntimeError:
     )
 
 
-def _input_key(t: Any, index: int) -> tuple[Any, int]:
+def input_key(t: Any, index: int) -> tuple[Any, int]:
+    """The node and output number that stand for an input of `grad`."""
     if isinstance(t, TensorBase):
         if t._edge is None:
             raise RuntimeError(
@@ -240,7 +241,7 @@ def grad(
         )
     gradients = _gradient_tuple(grad_outputs, len(outs))
     roots = _roots(outs, gradients, create_graph or bool(open_levels))
-    keys = [_input_key(t, i) for i, t in enumerate(wanted)]
+    keys = [input_key(t, i) for i, t in enumerate(wanted)]
     keep = _keep_graph(retain_graph, create_graph)
     found = engine.run_backward(
         roots, keep=keep, create=create_graph, inputs=keys, accumulate=False

@@ -5,6 +5,6 @@ beside them are its parts.
 """
 
 from adjoint.array.batched import library
-from adjoint.array.batched.levels import BatchedArray, BatchedValueError, Level
+from adjoint.array.batched.levels import BatchedArray, BatchedValueError, Level, spread
 
-__all__ = ["BatchedArray", "BatchedValueError", "Level", "library"]
+__all__ = ["BatchedArray", "BatchedValueError", "Level", "library", "spread"]
