@@ -1,0 +1,51 @@
+"""The array library of patterns: every name of the contract, for arrays that carry sets of inputs.
+
+In: the number of inputs.  Out: a `PatternLibrary`, which makes the inputs and computes with what
+depends on them; one library for one run of a program.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from adjoint.array.namespace import Namespace
+from adjoint.array.patterns.arrangement import Arrangement, Creation, Picking
+from adjoint.array.patterns.elementwise import Elementwise
+from adjoint.array.patterns.pattern_array import PatternArray
+from adjoint.array.patterns.windows import SlidingWindows
+
+__all__ = ["PatternLibrary"]
+
+Array = Any
+
+
+class PatternLibrary(Elementwise, Arrangement, Picking, SlidingWindows, Creation):
+    """The contract over arrays whose elements know which of ``size`` inputs they may depend on.
+
+    >>> import numpy as np
+    >>> xp = PatternLibrary(4)
+    >>> x = xp.inputs(np.array([1.0, 2.0, 3.0, 4.0]))
+    >>> y = x[1:] * x[:-1] + xp.sin(x[0])
+    >>> xp.pattern(y).toarray().astype(int)
+    array([[1, 1, 0, 0],
+           [1, 1, 1, 0],
+           [1, 0, 1, 1]])
+    """
+
+    def inputs(self, value: Array, first: int = 0) -> PatternArray:
+        """``value`` as inputs number ``first``, ``first + 1``, ... in C order."""
+        value = np.array(value)
+        return self.computed(value, self.table.singles(first, value.shape))
+
+    def pattern(self, x: Any) -> Any:
+        """A boolean `scipy.sparse.csr_array`: a row for each element of ``x`` in C order, a column
+        for each input.
+        """
+        return self.table.rows(self.sets_of(x).reshape(-1))
+
+
+def _keeps_the_contract(library: PatternLibrary) -> Namespace:
+    """That this returns is what the type checker proves."""
+    return library
