@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from adjoint.array import descriptor
 from adjoint.array.dtypes import bool_, get_default_dtype, int64
 from adjoint.core import tensor_base
 from adjoint.core.duals import levels_of, tangent_of
@@ -280,7 +281,7 @@ def _contents(t: Any, indent: int, options: PrintOptions) -> str:
     shape = t.shape
     if shape and not options.edgeitems and math.prod(shape) > options.threshold:
         return "[...]"
-    return format_array(t._array, indent, options)
+    return format_array(descriptor.plain(t._array), indent, options)
 
 
 def _suffixes(t: Any, options: PrintOptions) -> list[str]:

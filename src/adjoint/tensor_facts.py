@@ -13,6 +13,7 @@ import numpy as np
 
 from adjoint.array import dtypes
 from adjoint.array import layout as layouts
+from adjoint.array.descriptor import plain
 from adjoint.array.device import Size, device
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops import compare, join, matmul, pointwise, reduce
@@ -103,10 +104,9 @@ class TensorFacts(TensorBase):
 
     def storage_offset(self) -> int:
         """The elements between the start of the memory and the first element."""
-        raw = self._memory()
+        root = raw = plain(self._memory())
         if not isinstance(raw, np.ndarray):
             return 0
-        root = raw
         while isinstance(root.base, np.ndarray):
             root = root.base
         return int(
@@ -116,7 +116,7 @@ class TensorFacts(TensorBase):
 
     def data_ptr(self) -> int:
         """The address of the first element; 0 of an empty tensor."""
-        raw = self._memory()
+        raw = plain(self._memory())
         return int(raw.__array_interface__["data"][0]) if raw.size else 0
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
@@ -169,7 +169,7 @@ class TensorFacts(TensorBase):
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
                 "instead."
             )
-        return self._memory()
+        return plain(self._memory())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raw = self.numpy()

@@ -336,7 +336,7 @@ def _deepcopy(t: Any, memo: dict[int, Any]) -> Any:
             "utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001"
         )
     raw = t._array
-    made = make_tensor(raw.copy() if isinstance(raw, np.ndarray) else raw)
+    made = make_tensor(raw if isinstance(raw, np.generic) else raw.copy())
     if type(t) is not type(made):
         made = made.as_subclass(type(t))
     memo[id(t)] = made

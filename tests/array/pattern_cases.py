@@ -1,4 +1,4 @@
-"""Calls of every name of the contract, for the tests of array libraries that carry more than values.
+"""Calls of every name of the contract, for tests of libraries whose arrays carry more than values.
 
 In: nothing.  Out: `CASES`, by name: positional arguments and keywords, with small arrays of
 distinct values away from kinks. Arrays of floating-point and complex numbers are what a result may
@@ -76,7 +76,10 @@ REDUCED = "all any max mean min prod sum".split()
 
 CASES: dict[str, list[Call]] = {
     **{name: [call(A), call(SCALAR), call(A.T)] for name in UNARY},
-    **{name: [call(A, B), call(A, ROW), call(SCALAR, ROW), call(A, B.T.copy().T)] for name in BINARY},
+    **{
+        name: [call(A, B), call(A, ROW), call(SCALAR, ROW), call(A, B.T.copy().T)]
+        for name in BINARY
+    },
     **{name: [call(BITS, BITS), call(A > 0.5, A)] for name in LOGICAL},
     **{name: [call(BITS, BITS)] for name in BITWISE},
     **{
@@ -119,6 +122,7 @@ CASES: dict[str, list[Call]] = {
         call(array(2, 2, 3), SIZE, (slice(None), INDEX)),
         call(array(3), SIZE, (MASK,)),
     ],
+    "put": [call(A, (ROWS,), 0.5), call(A, (slice(None), ROWS), array(2, 4, seed=3))],
     "take_along_axis": [call(A, INDEX, 1), call(A, INDEX[:1, :2], 1)],
     "scatter_add": [call(A, SIZE, INDEX, 1), call(A, SIZE, INDEX[:, :1], 1)],
     "sliding": [call(array(2, 6), 1, 3, 2), call(A, 0, 2, 1)],

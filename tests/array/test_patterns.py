@@ -155,12 +155,67 @@ def dense(x: PatternArray) -> Any:
 def test_where_selects_by_a_constant_and_joins_by_a_computed_condition() -> None:
     xp, x = inputs(4)
     mask = np.array([True, False])
-    np.testing.assert_array_equal(
-        dense(xp.where(mask, x[:2], x[2:])), [[1, 0, 0, 0], [0, 0, 0, 1]]
-    )
+    np.testing.assert_array_equal(dense(xp.where(mask, x[:2], x[2:])), [[1, 0, 0, 0], [0, 0, 0, 1]])
     np.testing.assert_array_equal(
         dense(xp.where(x[:2] > 0.5, x[:2], x[2:])), [[1, 0, 1, 0], [0, 1, 0, 1]]
     )
+
+
+def test_a_local_library_selects_as_the_point_does() -> None:
+    x = PatternLibrary(4, local=True).inputs(array(4))
+    xp = x.array_library
+    up = x.value[:2] > x.value[2:]
+    expected = np.eye(4)[np.where(up, [0, 1], [2, 3])]
+    np.testing.assert_array_equal(dense(xp.where(x[:2] > x[2:], x[:2], x[2:])), expected)
+    np.testing.assert_array_equal(
+        dense(xp.sort(x, 0, False, True)[0]), np.eye(4)[np.argsort(x.value)]
+    )
+    np.testing.assert_array_equal(dense(x[xp.argmax(x)]), [np.eye(4)[np.argmax(x.value)]])
+
+
+def test_indices_computed_from_the_input_may_be_any() -> None:
+    xp, x = inputs(4)
+    largest, every = xp.argmax(x), np.ones((1, 4))
+    np.testing.assert_array_equal(dense(x[largest]), every)
+    np.testing.assert_array_equal(dense(xp.take_along_axis(x, xp.reshape(largest, (1,)), 0)), every)
+    order = xp.sort(x, 0, False, True)[1]
+    assert dense(xp.take(x, (order,))).all()
+    assert dense(xp.index_add(x, (4,), (order,))).all()
+    assert dense(xp.scatter_add(x, (4,), order, 0)).all()
+    # along the other axis all is known
+    square = xp.reshape(x, (2, 2))
+    picked = xp.take(square, (slice(None), xp.argmax(square, 1)))
+    np.testing.assert_array_equal(dense(picked[0]), [[1, 1, 0, 0]] * 2)
+    # what is put may be anywhere, and what was there may stay
+    put = xp.put(np.zeros(4), (xp.reshape(largest, (1,)),), x[:1])
+    np.testing.assert_array_equal(dense(put), [[1, 0, 0, 0]] * 4)
+    assert dense(xp.put(x, (xp.reshape(largest, (1,)),), 0.0)).tolist() == np.eye(4).tolist()
+    # constants that are picked may be others
+    table = xp.constant(np.array([0.0, 1.0, 0.0, 0.0]))
+    weights = xp.take(table, (order,))
+    np.testing.assert_array_equal(dense(xp.matmul(weights, x)), every)
+    np.testing.assert_array_equal(dense(xp.matmul(table, x)), [[0, 1, 0, 0]])
+
+
+def test_masks_computed_from_the_input_are_taken() -> None:
+    xp, x = inputs(4)
+    mask = x > 0.6
+    chosen = np.flatnonzero(mask.value)
+    np.testing.assert_array_equal(dense(x[mask]), np.eye(4)[chosen])
+    assert xp.decisions == 1
+    np.testing.assert_array_equal(dense(xp.put(x, (mask,), 0.0)), np.eye(4))
+    both = np.eye(4)
+    both[:, 0] = 1
+    np.testing.assert_array_equal(dense(xp.put(x, (mask,), x[0])), both)
+    np.testing.assert_array_equal(dense(xp.put(x, (mask.value,), 0.0)), np.diag(1 - mask.value * 1))
+
+
+def test_a_careful_library_trusts_no_constant() -> None:
+    x = PatternLibrary(3, careful=True).inputs(array(3))
+    xp = x.array_library
+    assert dense(xp.matmul(np.eye(3), x)).all()
+    both = xp.where(np.array([True, False, True]), x, x[::-1])
+    np.testing.assert_array_equal(dense(both), np.eye(3) + np.eye(3)[::-1] > 0)
 
 
 def test_comparisons_and_rounding_depend_on_nothing() -> None:
@@ -184,7 +239,7 @@ def test_a_constant_zero_couples_nothing_in_a_product_of_matrices() -> None:
 
 
 def test_operators_with_arrays_and_numbers_on_either_side() -> None:
-    xp, x = inputs(3)
+    _, x = inputs(3)
     c = np.array([2.0, 3.0, 4.0])
     for made in (c + x, x - c, c * x, x / c, c / x, 2 - x, 2**x, x**2, -x, abs(x), x % 2, 1.5 % x):
         np.testing.assert_array_equal(dense(made), np.eye(3))
@@ -201,18 +256,25 @@ def test_operators_with_arrays_and_numbers_on_either_side() -> None:
 
 def test_values_are_taken_and_counted() -> None:
     xp, x = inputs(2)
-    assert xp.decisions == 0
     assert bool(x[0] > 0) and float(x[0]) == x[0].item() == complex(x[0])
-    assert x.tolist() == np.asarray(x).tolist()
-    assert [10, 20, 30][xp.astype(x[0] * 0 + 2, np.int64)] == 30
-    assert int(xp.astype(x[0] + 2, np.int64)) == 2
-    assert xp.decisions == 8
+    assert x.tolist() == x.value.tolist()
+    two = xp.astype(x[0] * 0 + 2, np.int64)
+    assert [10, 20, 30][two] == 30
+    assert int(two) == np.asarray(two) == np.maximum.reduce([int(two), 0]) == 2
+    assert xp.decisions == 9
+    assert bool(xp.constant(np.array(True))) and xp.constant(np.array(2)).item() == 2
+    assert xp.decisions == 9
 
 
 def test_numpys_functions_are_refused() -> None:
     _, x = inputs(2)
     with pytest.raises(TypeError, match="would lose what the elements"):
         np.concatenate([x, x])
+    with pytest.raises(TypeError, match="would lose what its elements"):
+        np.zeros(2)[...] = x
+    with pytest.raises(TypeError, match="would lose what its elements"):
+        np.asarray(x)
+    assert np.count_nonzero(x > 0) == 2
     with pytest.raises(TypeError, match="does not support ufuncs"):
         np.sin(x)
     assert np.shape(x) == (2,)

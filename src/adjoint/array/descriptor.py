@@ -24,7 +24,7 @@ from adjoint.array import dtypes, numpy_
 from adjoint.array.device import CPU, Size, device
 from adjoint.array.kernels.tiles import LARGE
 
-__all__ = ["ArrayType", "Descriptor", "array_type", "describe", "library_of"]
+__all__ = ["ArrayType", "Descriptor", "array_type", "describe", "library_of", "plain"]
 
 ARRAY, SCALAR, ZERO_D = range(3)
 
@@ -186,3 +186,11 @@ def library_of(values: Iterable[Any]) -> Any:
         if found is not None:
             return found
     return None
+
+
+def plain(raw: Any) -> Any:
+    """The NumPy array with the values of a raw array of any library; an error where it has none."""
+    if isinstance(raw, np.ndarray | np.generic):
+        return raw
+    taken = getattr(raw, "taken", None)
+    return raw.__array__() if taken is None else taken()

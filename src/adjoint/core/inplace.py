@@ -236,7 +236,7 @@ def _old(op: Op, t: Any, everything: tuple[Any, ...]) -> Any:
         for o, r in zip(everything, rules)
     )
     array = t._array
-    if "input" in op.plan(needs).names and isinstance(array, np.ndarray):
+    if "input" in op.plan(needs).names and not isinstance(array, np.generic):
         array = array.copy()
     return make_tensor(array, t._edge, t._desc)
 

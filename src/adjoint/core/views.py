@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from adjoint.array import dtypes, numpy_
+from adjoint.array.descriptor import library_of
 from adjoint.core import errors
 from adjoint.core import mode as modes
 from adjoint.core.fitting import fit
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 _new = object.__new__
+_MINE = 1 << 62  # born after every transform: made here, so that it may be given other memory
 NORMAL, NO_GRAD, MULTI_OUTPUT, IN_FUNCTION, IN_INFERENCE = range(5)
 
 
@@ -151,8 +153,12 @@ class CopySlicesPlan:
         rest = np.array(g) if xp is numpy_ else xp.copy(g)
         part = replay(xp, rest, steps)
         results = _run(fn, xp.copy(part), True)
-        mine = results[0]
-        part[...] = 0 if mine is None else fit(mine, view_desc, fn, True)
+        mine = 0 if results[0] is None else fit(results[0], view_desc, fn, True)
+        library = library_of((mine,))
+        if library is not None:
+            rest = library.promote(rest, (mine,), _MINE)
+            part = replay(library, rest, steps)
+        part[...] = mine
         return (rest, *[results[i] for i in shown])
 
     def pull_tensors(self, node: Node, g: Any) -> Any:

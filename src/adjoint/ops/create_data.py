@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
-from adjoint.array.descriptor import array_type
+from adjoint.array.descriptor import array_type, plain
 from adjoint.array.device import as_device
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops.create_options import (
@@ -96,7 +96,7 @@ def copied(data: Any, dtype: dtypes.dtype | None) -> Any:
     if isinstance(data, list | tuple):
         return from_sequence(data, dtype)
     if isinstance(data, TensorBase):
-        return cast_values(np.array(data._array), dtype)
+        return cast_values(np.array(plain(data._array)), dtype)
     if isinstance(data, np.ndarray):
         dtypes.from_numpy_dtype(data.dtype)
         return cast_values(np.array(data), dtype)

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from adjoint.array import dtypes
+from adjoint.array.descriptor import plain
 from adjoint.core.errors import scalar_name
 from adjoint.core.inplace import bump
 from adjoint.core.tensor_base import TensorBase
@@ -348,5 +349,5 @@ def _average(running: TensorBase, found: Tensor, momentum: float, factor: float 
     memory = running._memory()
     kind = memory.dtype.type
     memory *= kind(1 - momentum)
-    memory += found._array.reshape(memory.shape) * kind(factor) * kind(momentum)
+    memory += plain(found._array).reshape(memory.shape) * kind(factor) * kind(momentum)
     bump(running)

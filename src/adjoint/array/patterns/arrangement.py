@@ -1,4 +1,4 @@
-"""Sets of arrangement, picking and creation: they move exactly as the elements do.
+"""Sets of arrangement and creation: they move exactly as the elements do.
 
 In: PatternArrays and NumPy arrays.  Out: PatternArrays, views where NumPy gives views, so that
 writing through a view reaches the sets of its base. Each function of `numpy_` is applied twice, to
@@ -17,12 +17,11 @@ from adjoint.array import numpy_
 from adjoint.array.patterns.pattern_array import (
     PatternArray,
     PatternBase,
-    index_of,
     value_of,
 )
 from adjoint.array.patterns.sets import NUMBER
 
-__all__ = ["Arrangement", "Creation", "Picking"]
+__all__ = ["Arrangement", "Creation", "Moving", "numbered"]
 
 Array = Any
 Shape = tuple[int, ...]
@@ -133,75 +132,6 @@ class Arrangement(Moving):
     def matrix_t(self, x: Array) -> Array:
         """The transpose of a matrix."""
         return self.moved_by(numpy_.matrix_t, x)
-
-
-class Picking(Moving):
-    """The group Picking of the contract: picking moves sets, its transpose unites them."""
-
-    def diagonal(self, x: Array, offset: int, axis1: int, axis2: int) -> Array:
-        """A diagonal of the planes of two axes: a view."""
-        return self.moved_by(lambda a: numpy_.diagonal(a, offset, axis1, axis2), x)
-
-    def diagonal_embed(self, g: Array, shape: Shape, offset: int, axis1: int, axis2: int) -> Array:
-        """Zeros of ``shape`` with ``g`` on a diagonal."""
-        return self.moved_by(lambda a: numpy_.diagonal_embed(a, shape, offset, axis1, axis2), g)
-
-    def slice(self, x: Array, index: Any) -> Array:
-        """``x[index]`` for a basic index: a view."""
-        index = index_of(index)
-        return self.moved_by(lambda a: numpy_.slice(a, index), x)
-
-    def slice_into(self, g: Array, shape: Shape, index: Any) -> Array:
-        """Zeros of ``shape`` with ``g`` at a basic index."""
-        index = index_of(index)
-        return self.moved_by(lambda a: numpy_.slice_into(a, shape, index), g)
-
-    def take(self, x: Array, index: Any) -> Array:
-        """``x[index]`` for an index that contains arrays."""
-        index = index_of(index)
-        return self.moved_by(lambda a: numpy_.take(a, index), x)
-
-    def index_add(self, g: Array, shape: Shape, index: Any) -> Array:
-        """Zeros of ``shape`` to which ``g`` is added at ``index``."""
-        index = index_of(index)
-        value = numpy_.index_add(value_of(g), shape, index)
-        return self.added_up(value, g, numbered(shape)[index])
-
-    def take_along_axis(self, x: Array, index: Array, axis: int) -> Array:
-        """Elements picked along one axis."""
-        index = index_of(index)
-        return self.moved_by(lambda a: numpy_.take_along_axis(a, index, axis), x)
-
-    def scatter_add(self, g: Array, shape: Shape, index: Array, axis: int) -> Array:
-        """Zeros of ``shape`` to which ``g`` is added at ``index`` along an axis."""
-        index = index_of(index)
-        value = numpy_.scatter_add(value_of(g), shape, index, axis)
-        used = self.moved_by(lambda a: a[tuple([slice(n) for n in index.shape])], g)
-        return self.added_up(value, used, numpy_.take_along_axis(numbered(shape), index, axis))
-
-    def sliding(self, x: Array, axis: int, size: int, step: int) -> Array:
-        """Windows along an axis as a new last axis: a view."""
-        return self.moved_by(lambda a: numpy_.sliding(a, axis, size, step), x)
-
-    def sliding_add(self, g: Array, shape: Shape, axis: int, size: int, step: int) -> Array:
-        """Zeros of ``shape`` to which windows are added."""
-        value = numpy_.sliding_add(value_of(g), shape, axis, size, step)
-        return self.added_up(value, g, numpy_.sliding(numbered(shape), axis, size, step))
-
-    def tril(self, x: Array, /, k: int) -> Array:
-        """``x`` with zeros above a diagonal."""
-        return self._masked(numpy_.tril, x, k)
-
-    def triu(self, x: Array, /, k: int) -> Array:
-        """``x`` with zeros below a diagonal."""
-        return self._masked(numpy_.triu, x, k)
-
-    def _masked(self, function: Any, x: Any, k: int) -> Array:
-        if not isinstance(x, PatternArray):
-            return function(x, k)
-        mask = function(np.ones(x.shape[-2:], np.bool_), k)
-        sets = np.where(mask, self.mine(x).sets, np.zeros((), x.sets.dtype))
-        return self.computed(function(x.value, k), sets)
 
 
 class Creation(Moving):

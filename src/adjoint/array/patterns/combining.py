@@ -5,9 +5,10 @@ In: PatternArrays and NumPy arrays.  Out: PatternArrays.
 Note [Zeros of constants]
     In a product of matrices a constant zero couples nothing: row i of ``A @ x`` depends on the
     ``x[j]`` with ``A[i, j] != 0`` only, so a difference operator that is written as a full matrix
-    has the pattern of its stencil. A zero that an input may change (an element with a set) counts
-    as any other number; so does a zero *factor* of an elementwise product, which is more likely a
-    coefficient at its present value than a missing link.
+    has the pattern of its stencil. A zero that an input may change (its set is not EMPTY) counts as
+    any other number; so does a zero *factor* of an elementwise product, which is more likely a
+    coefficient at its present value than a missing link. A ``careful`` library, where constants may
+    hide that they depend on the input, lets all zeros couple.
 
 Note [Order]
     Where an element may stand depends on the input, so each element of a sorted array depends on
@@ -21,8 +22,9 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import numpy_
-from adjoint.array.patterns.arrangement import Moving
 from adjoint.array.patterns.pattern_array import PatternArray, value_of
+from adjoint.array.patterns.picking import Picking
+from adjoint.array.patterns.sets import DECIDED, EMPTY, NUMBER
 
 __all__ = ["LinearAlgebra", "Reductions"]
 
@@ -46,7 +48,7 @@ def _reduced(name: str) -> Any:
     return rule
 
 
-class Reductions(Moving):
+class Reductions(Picking):
     """The group Reductions of the contract."""
 
     max = _reduced("max")
@@ -70,19 +72,28 @@ class Reductions(Moving):
 
     def all(self, x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
         """Whether all elements along the axes are true."""
-        return self.constant(numpy_.all(value_of(x), axis, keepdims))
+        return self._decided(np.asarray(numpy_.all(value_of(x), axis, keepdims)), x, axis)
 
     def any(self, x: Array, axis: Axes = None, keepdims: bool = False) -> Array:
         """Whether any element along the axes is true."""
-        return self.constant(numpy_.any(value_of(x), axis, keepdims))
+        return self._decided(np.asarray(numpy_.any(value_of(x), axis, keepdims)), x, axis)
 
     def argmax(self, x: Array, /, axis: int | None = None, *, keepdims: bool = False) -> Array:
         """Where the largest element is."""
-        return self.constant(numpy_.argmax(value_of(x), axis, keepdims=keepdims))
+        value = np.asarray(numpy_.argmax(value_of(x), axis, keepdims=keepdims))
+        return self._decided(value, x, axis)
 
     def argmin(self, x: Array, /, axis: int | None = None, *, keepdims: bool = False) -> Array:
         """Where the smallest element is."""
-        return self.constant(numpy_.argmin(value_of(x), axis, keepdims=keepdims))
+        value = np.asarray(numpy_.argmin(value_of(x), axis, keepdims=keepdims))
+        return self._decided(value, x, axis)
+
+    def _decided(self, value: Array, x: Any, axis: Any) -> Array:
+        """A result along axes that is flat."""
+        if not isinstance(x, PatternArray):
+            return self.constant(value)
+        axes = tuple(range(x.ndim)) if axis is None else axis
+        return self.computed(value, self.along(self.flags(x), axes).reshape(value.shape))
 
     def cumprod(self, x: Array, /, axis: int) -> Array:
         """Products of all elements up to each."""
@@ -110,8 +121,11 @@ class Reductions(Moving):
         value, order = numpy_.sort(value_of(x), axis, descending, stable)
         if not isinstance(x, PatternArray):
             return self.constant(value), order
+        if self.local:
+            return self.take_along_axis(x, order, axis), order
         sets = np.expand_dims(self.along(self.sets_of(x), (axis,)), axis)
-        return self.computed(value, sets), order
+        places = self.computed(order, np.minimum(sets, DECIDED))
+        return self.computed(value, sets), places
 
 
 class LinearAlgebra(Reductions):
@@ -144,15 +158,21 @@ class LinearAlgebra(Reductions):
             a.shape[-2],
             b.shape[-1],
         )
-        made = np.zeros(shape, np.int32)
+        made = np.zeros(shape, NUMBER)
         if b_sets is not None:
-            couples = a != 0 if a_sets is None else (a != 0) | (a_sets != 0)
+            couples = self._couples(a, a_sets)
             made = self.table.join(made, self._picked(couples, b_sets))
         if a_sets is not None:
-            couples = b != 0 if b_sets is None else (b != 0) | (b_sets != 0)
+            couples = self._couples(b, b_sets)
             turned = self._picked(couples.swapaxes(-1, -2), a_sets.swapaxes(-1, -2))
             made = self.table.join(made, turned.swapaxes(-1, -2))
         return made
+
+    def _couples(self, value: Array, sets: Array | None) -> Array:
+        """Where a matrix is not zero, or might not be."""
+        if self.careful:
+            return np.ones(value.shape, np.bool_)
+        return value != 0 if sets is None else (value != 0) | (sets != EMPTY)
 
     def _picked(self, couples: Array, sets: Array) -> Array:
         """At (i, k) the union of ``sets[j, k]`` over the j with ``couples[i, j]``; a size of 1
@@ -168,7 +188,7 @@ class LinearAlgebra(Reductions):
         lead = np.broadcast_shapes(couples.shape[:-2], sets.shape[:-2])
         stacked = np.broadcast_to(couples, (*lead, *couples.shape[-2:]))
         behind = np.broadcast_to(sets, (*lead, *sets.shape[-2:]))
-        made = np.zeros((*lead, couples.shape[-2], sets.shape[-1]), np.int32)
+        made = np.zeros((*lead, couples.shape[-2], sets.shape[-1]), NUMBER)
         for place in np.ndindex(*lead):
             made[place] = self._picked_columns(stacked[place], behind[place])
         return made

@@ -6,7 +6,8 @@ wherever it exists (comparisons, rounding) passes nothing on.
 Note [Conditions]
     ``where(c, x, y)`` passes on the set of the selected element where ``c`` is a constant. Where
     ``c`` was computed from the input, another point may select the other one: the union, so that
-    the pattern holds there, too. The same goes for `maximum` and `minimum`.
+    the pattern holds there, too. The same goes for `maximum` and `minimum`. A ``local`` library
+    keeps to the point and passes on what is selected.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 
 from adjoint.array import numpy_
 from adjoint.array.patterns.pattern_array import PAIR, PatternArray, PatternBase, value_of
-from adjoint.array.patterns.sets import NUMBER
+from adjoint.array.patterns.sets import EMPTY, NUMBER
 
 __all__ = ["Elementwise"]
 
@@ -36,10 +37,10 @@ def _smooth(function: Callable[..., Any]) -> Any:
 
 
 def _flat(function: Callable[..., Any]) -> Any:
-    """No element depends on any input."""
+    """The derivative is zero everywhere."""
 
     def rule(self: Elementwise, *operands: Any) -> Any:
-        return self.constant(function(*[value_of(x) for x in operands]))
+        return self.computed(function(*[value_of(x) for x in operands]), self.flags(*operands))
 
     return rule
 
@@ -113,9 +114,14 @@ class Elementwise(PatternBase):
     def where(self, condition: Array, x: Any, y: Any, /) -> Array:
         """``x`` where the condition holds, ``y`` elsewhere; see Note [Conditions]."""
         value = numpy_.where(value_of(condition), value_of(x), value_of(y))
-        if isinstance(condition, PatternArray):
+        if self.careful:
             return self.computed(value, self.joined(x, y))
-        sets = np.where(condition, self.sets_for(x, value.dtype), self.sets_for(y, value.dtype))
+        first, second = self.sets_for(x, value.dtype), self.sets_for(y, value.dtype)
+        sets: Array = np.where(value_of(condition), first, second)
+        doubt = self.flags(condition)
+        if not self.local and doubt.any():
+            either = self.table.join(self.joined(x, y), doubt)
+            sets = np.where(doubt != EMPTY, self._fitted(either, value.dtype), sets)
         return self.computed(value, sets)
 
     def clip(self, x: Array, low: Any, high: Any) -> Array:
@@ -144,11 +150,8 @@ class Elementwise(PatternBase):
     def sign(self, x: Array) -> Array:
         """The sign, which is flat; of complex numbers the direction, which is not."""
         value = numpy_.sign(value_of(x))
-        return (
-            self.computed(value, self.joined(x))
-            if value.dtype.kind == "c"
-            else (self.constant(value))
-        )
+        sets = self.joined(x) if value.dtype.kind == "c" else self.flags(x)
+        return self.computed(value, sets)
 
     def polygamma(self, n: int, x: Array) -> Array:
         """The n-th derivative of the digamma function."""
@@ -157,7 +160,7 @@ class Elementwise(PatternBase):
     def threshold_backward(self, g: Array, out: Array) -> Array:
         """``g`` where ``out`` is positive: of ``out`` only the sign counts."""
         value = numpy_.threshold_backward(value_of(g), value_of(out))
-        return self.computed(value, self.joined(g))
+        return self.computed(value, self.table.join(self.joined(g), self.flags(out)))
 
     # ---- complex numbers ---------------------------------------------------------------------
 
@@ -169,9 +172,8 @@ class Elementwise(PatternBase):
     def angle(self, x: Array, /) -> Array:
         """The angle in the complex plane; of real numbers it is flat."""
         value = numpy_.angle(value_of(x))
-        if value_of(x).dtype.kind != "c":
-            return self.constant(value)
-        return self.computed(value, self.joined(x))
+        sets = self.joined(x) if value_of(x).dtype.kind == "c" else self.flags(x)
+        return self.computed(value, sets)
 
     def make_complex(self, re: Array, im: Array) -> Array:
         """``re + i im``."""

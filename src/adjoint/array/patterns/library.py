@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array.namespace import Namespace
-from adjoint.array.patterns.arrangement import Arrangement, Creation, Picking
+from adjoint.array.patterns.arrangement import Arrangement, Creation
 from adjoint.array.patterns.elementwise import Elementwise
 from adjoint.array.patterns.pattern_array import PatternArray
 from adjoint.array.patterns.windows import SlidingWindows
@@ -21,8 +21,12 @@ __all__ = ["PatternLibrary"]
 Array = Any
 
 
-class PatternLibrary(Elementwise, Arrangement, Picking, SlidingWindows, Creation):
+class PatternLibrary(Elementwise, Arrangement, SlidingWindows, Creation):
     """The contract over arrays whose elements know which of ``size`` inputs they may depend on.
+
+    ``local``: at the point where the inputs are, selecting what is selected there (Notes
+    [Conditions], [Computed indices]). ``careful``: constants may hide that they depend on the
+    input (Note [Zeros of constants]).
 
     >>> import numpy as np
     >>> xp = PatternLibrary(4)
@@ -44,6 +48,19 @@ class PatternLibrary(Elementwise, Arrangement, Picking, SlidingWindows, Creation
         for each input.
         """
         return self.table.rows(self.sets_of(x).reshape(-1))
+
+    # ---- what the tape asks ------------------------------------------------------------------
+
+    def check_operands(self, operands: Any, walking: bool) -> None:
+        """Nothing is wrong with any operands; `PatternBase.mine` refuses those of another run."""
+
+    def settle(self, g: Array, desc: Any) -> Array:
+        """A cotangent on an edge: as it is."""
+        return g
+
+    def promote(self, target: Array, values: Any, born: int) -> Array:
+        """``target`` as an array that can hold what depends on inputs."""
+        return target if isinstance(target, PatternArray) else self.constant(target.copy())
 
 
 def _keeps_the_contract(library: PatternLibrary) -> Namespace:

@@ -5,9 +5,9 @@ Out: an array with operators and indexing; what else there is to compute with it
 ``array_library`` (`library.py`), by the names of the contract.
 
 Note [As taken]
-    The values are true. Whatever asks for them (``bool``, ``item``, an index computed from the
-    input) gets them, and the program goes on as it does at this point; what it would do at another
-    point is not seen. ``array_library.decisions`` counts such questions.
+    The values are true. Whatever asks for them (``bool``, ``item``, a mask) gets them, and the
+    program goes on as it does at this point; what it would do at another point is not seen.
+    ``array_library.decisions`` counts such questions about values that are no constants.
 
 Note [Two numbers]
     Of a complex array each element has two sets, of the real and of the imaginary part, so that
@@ -25,7 +25,7 @@ import numpy as np
 from adjoint.array import dtypes
 from adjoint.array.descriptor import ArrayType, Descriptor
 from adjoint.array.device import CPU
-from adjoint.array.patterns.sets import NUMBER, Sets
+from adjoint.array.patterns.sets import DECIDED, NUMBER, Sets
 
 __all__ = ["PAIR", "PatternArray", "PatternBase", "index_of", "value_of"]
 
@@ -68,12 +68,14 @@ def _flat(function: Callable[..., Any]) -> tuple[Any, Any]:
     def forward(self: PatternArray, other: Any) -> Any:
         if not isinstance(other, _OPERANDS):
             return NotImplemented
-        return self.array_library.constant(function(self.value, value_of(other)))
+        library = self.array_library
+        return library.computed(function(self.value, value_of(other)), library.flags(self, other))
 
     def reflected(self: PatternArray, other: Any) -> Any:
         if not isinstance(other, _OPERANDS):
             return NotImplemented
-        return self.array_library.constant(function(value_of(other), self.value))
+        library = self.array_library
+        return library.computed(function(value_of(other), self.value), library.flags(self))
 
     return forward, reflected
 
@@ -155,8 +157,17 @@ class PatternArray:
 
     def taken(self) -> Array:
         """The value, for a decision: see Note [As taken]."""
-        self.array_library.decisions += 1
+        if self.array_library.flags(self).any():
+            self.array_library.decisions += 1
         return self.value
+
+    def all(self) -> Any:
+        """Whether all elements are true."""
+        return self.value.all()
+
+    def any(self) -> Any:
+        """Whether any element is true."""
+        return self.value.any()
 
     def item(self) -> Any:
         """The value of the only element as a Python number."""
@@ -182,11 +193,21 @@ class PatternArray:
         return operator.index(self.taken())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if (self.array_library.sets_of(self) > DECIDED).any():
+            raise TypeError(
+                "as a NumPy array it would lose what its elements depend on; use its array_library "
+                "to compute with it, or taken() to decide by its values"
+            )
         return np.array(self.taken(), dtype=dtype)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function is np.shape:
             return self.shape
+        known = [x for x in (*args, *kwargs.values()) if isinstance(x, PatternArray)]
+        if known and not any((x.array_library.sets_of(x) > DECIDED).any() for x in known):
+            plain = [x.taken() if isinstance(x, PatternArray) else x for x in args]
+            named = {k: x.taken() if isinstance(x, PatternArray) else x for k, x in kwargs.items()}
+            return function(*plain, **named)
         raise TypeError(
             f"np.{function.__name__} would lose what the elements of a PatternArray depend on; "
             "use its array_library"
@@ -201,7 +222,9 @@ class PatternArray:
         return (self[i] for i in range(len(self.value)))
 
     def __getitem__(self, index: Any) -> PatternArray:
-        index = index_of(index)
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(isinstance(part, PatternArray) for part in parts):
+            return self.array_library.take(self, index)
         return self.array_library.moved(self.value[index], self.sets[index])
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -266,7 +289,7 @@ class PatternArray:
     __ge__ = _flat(operator.ge)[0]
 
     def __invert__(self) -> PatternArray:
-        return self.array_library.constant(~self.value)
+        return self.array_library.computed(~self.value, self.array_library.flags(self))
 
     def __matmul__(self, other: Any) -> Any:
         return self.array_library.matmul(self, other)
@@ -278,9 +301,11 @@ class PatternArray:
 class PatternBase:
     """What all parts of the array library need: making arrays, and the sets of operands."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, local: bool = False, careful: bool = False) -> None:
         self.table = Sets(size)
         self.decisions = 0
+        self.local = local
+        self.careful = careful
         self._kinds: dict[Any, ArrayType] = {}
 
     def kind(self, dtype: Any) -> ArrayType:
@@ -304,8 +329,6 @@ class PatternBase:
     def computed(self, value: Array, sets: Array) -> PatternArray:
         """A new array with sets that broadcast to its shape, laid out in memory as the value is."""
         value = np.asarray(value)
-        if value.dtype.kind not in "fcV":
-            sets = np.zeros((), NUMBER)
         sets = self._fitted(sets, value.dtype)
         alike = value.flags.c_contiguous and sets.flags.c_contiguous
         if not alike or sets.shape != value.shape:
@@ -328,7 +351,7 @@ class PatternBase:
 
     def sets_for(self, x: Any, dtype: Any) -> Array:
         """The sets with which an operand enters an array of a dtype."""
-        if not isinstance(x, PatternArray) or dtype.kind not in "fcV":
+        if not isinstance(x, PatternArray):
             return np.zeros((), PAIR if dtype.kind == "c" else NUMBER)
         return self._fitted(self.mine(x).sets, dtype)
 
@@ -351,13 +374,25 @@ class PatternBase:
             made = self.table.join(made, self.sets_of(x))
         return made.copy() if made is known[0].sets else made
 
+    def flags(self, *operands: Any) -> Array:
+        """DECIDED where an element of an operand is no constant, else EMPTY; they broadcast."""
+        made: Array = np.zeros((), NUMBER)
+        for x in operands:
+            if isinstance(x, PatternArray):
+                sets = self.mine(x).sets
+                parts = (sets["re"], sets["im"]) if sets.dtype == PAIR else (sets,)
+                for part in parts:
+                    made = np.maximum(made, np.minimum(part, DECIDED))
+        return made
+
     def _together(self, sets: Array) -> Array:
         return self.table.join(sets["re"], sets["im"]) if sets.dtype == PAIR else sets
 
     def _fitted(self, sets: Array, dtype: Any) -> Array:
         """The sets as an array of a dtype has them; see Note [Two numbers]."""
         if dtype.kind != "c":
-            return self._together(sets)
+            sets = self._together(sets)
+            return sets if dtype.kind in "fV" else np.minimum(sets, DECIDED)
         if sets.dtype == PAIR:
             return sets
         pairs = np.empty(sets.shape, PAIR)

@@ -1,9 +1,15 @@
 """Sets of inputs by number: the table in which every set that occurs is a row.
 
-In: numbers of sets, in arrays.  Out: numbers of their unions. Number 0 is the empty set, 1 ... n
-are the n inputs alone; all others are rows of a table in CSR form, made when a union is not one of
+In: numbers of sets, in arrays.  Out: numbers of their unions. Numbers 0 and 1 are empty, 2 ... are
+the inputs, each alone; all others are rows of a table in CSR form, made when a union is not one of
 its parts. So an array of sets is an array of integers, and moving, viewing or overwriting sets is
 moving, viewing or overwriting integers.
+
+Note [Empty sets]
+    EMPTY is the set of a constant. DECIDED is that of an element whose derivative is zero, but
+    which another input may make another one: the result of a comparison, a rounded number, an
+    index. What is joined with it depends on what it depends on; it matters where a constant has a
+    say, as a condition, as an index, or as a zero that couples nothing.
 
 Note [Equal numbers]
     Equal numbers mean equal sets, so most unions need no look at the table; the converse does not
@@ -28,11 +34,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["EMPTY", "NUMBER", "Sets"]
+__all__ = ["DECIDED", "EMPTY", "NUMBER", "Sets"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-EMPTY = 0
+EMPTY, DECIDED = 0, 1
 NUMBER: Any = np.int32
 
 _LARGE = 1 << 27  # entries of the table that one union may add
@@ -48,13 +54,14 @@ class Sets:
     def __init__(self, size: int) -> None:
         self.size = size
         self.living: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-        self._start = np.empty(size + 2 + 1024, NUMBER)
-        self._start[0] = 0
-        self._start[1 : size + 2] = np.arange(size + 1)
+        self._first = size + 2  # the number of the first set that is no input
+        self._start = np.empty(self._first + 1024, NUMBER)
+        self._start[:2] = 0
+        self._start[2 : size + 3] = np.arange(size + 1)
         self._inputs = np.empty(size + 1024, NUMBER)
         self._inputs[:size] = np.arange(size)
         self._true = np.ones(0, np.bool_)
-        self._count = size + 1  # sets
+        self._count = self._first  # sets
         self._used = size  # entries
         self._collect_at = max(_FIRST_COLLECTION, 2 * size)
 
@@ -63,7 +70,7 @@ class Sets:
     def singles(self, first: int, shape: tuple[int, ...]) -> Array:
         """The numbers of ``shape`` inputs from the ``first`` on, each alone."""
         count = int(np.prod(shape, dtype=np.int64))
-        return np.arange(first + 1, first + 1 + count, dtype=NUMBER).reshape(shape)
+        return np.arange(first + 2, first + 2 + count, dtype=NUMBER).reshape(shape)
 
     def lengths(self, numbers: Array) -> Array:
         """How many inputs each set has."""
@@ -99,9 +106,9 @@ class Sets:
         """The unions of two arrays of sets, element by element; they broadcast."""
         if a.shape != b.shape:
             a, b = np.broadcast_arrays(a, b)
-        made = np.maximum(a, b)  # right where they are equal or one is empty
+        made = np.maximum(a, b)  # right where they are equal or one is empty (or decided)
         flat_a, flat_b = a.reshape(-1), b.reshape(-1)
-        apart = np.flatnonzero((flat_a != flat_b) & (np.minimum(flat_a, flat_b) > 0))
+        apart = np.flatnonzero((flat_a != flat_b) & (np.minimum(flat_a, flat_b) > DECIDED))
         if len(apart):
             flat = made.reshape(-1) if made.flags.c_contiguous else made.flatten()
             if len(apart) == len(flat):
@@ -121,7 +128,7 @@ class Sets:
         top = grouped.max(axis=1)
         if width == 1:
             return top.reshape(shape)
-        mixed = np.flatnonzero(((grouped != top[:, None]) & (grouped != EMPTY)).any(axis=1))
+        mixed = np.flatnonzero(((grouped != top[:, None]) & (grouped > DECIDED)).any(axis=1))
         if len(mixed):
             chosen = grouped[mixed] if len(mixed) < len(grouped) else grouped
             start = np.arange(0, chosen.size + 1, width)
@@ -137,7 +144,7 @@ class Sets:
         begin = start[filled]
         top = np.maximum.reduceat(numbers, begin)
         counts = (start[1:] - start[:-1])[filled]
-        differs = (numbers != np.repeat(top, counts)) & (numbers != EMPTY)
+        differs = (numbers != np.repeat(top, counts)) & (numbers > DECIDED)
         mixed = np.flatnonzero(np.logical_or.reduceat(differs, begin))
         if len(mixed):
             kept = np.zeros(len(filled), np.bool_)
@@ -311,7 +318,7 @@ class Sets:
         return parts
 
     def _keep_only(self, roots: list[Array]) -> None:
-        first = self.size + 1
+        first = self._first
         marked = np.zeros(self._count, np.bool_)
         marked[:first] = True
         for root in roots:

@@ -18,7 +18,7 @@ from adjoint.array.kernels.pooling import Bins
 from adjoint.array.kernels.windows import Window, output_size
 from adjoint.array.patterns.arrangement import numbered
 from adjoint.array.patterns.combining import LinearAlgebra
-from adjoint.array.patterns.pattern_array import PatternArray, index_of, value_of
+from adjoint.array.patterns.pattern_array import PatternArray, value_of
 
 __all__ = ["SlidingWindows"]
 
@@ -67,6 +67,8 @@ class SlidingWindows(LinearAlgebra):
     ) -> Array:
         """The convolution plus a number per filter."""
         made = self.conv(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups)
+        if bias is None:
+            return made
         return made + bias.reshape((-1, *(1,) * (made.ndim - 2)))
 
     def conv_input(
@@ -109,6 +111,8 @@ class SlidingWindows(LinearAlgebra):
         made = self.conv_input(
             g, w, x_shape, stride=stride, padding=padding, dilation=dilation, groups=groups
         )
+        if bias is None:
+            return made
         return made + bias.reshape((-1, *(1,) * (made.ndim - 2)))
 
     def conv_weight(
@@ -164,7 +168,8 @@ class SlidingWindows(LinearAlgebra):
     def max_pool(self, x: Array, windows: Any) -> tuple[Array, Array]:
         """The largest element of each window, which may be any, and its tap."""
         value, places = numpy_.max_pool(value_of(x), windows)
-        return self._pooled(x, value, windows), places
+        made = self._pooled(x, value, windows)
+        return made, self.computed(places, self.flags(made))
 
     def max_pool_values(self, x: Array, windows: Any) -> Array:
         """The largest element of each window."""
@@ -172,14 +177,19 @@ class SlidingWindows(LinearAlgebra):
 
     def max_pool_take(self, x: Array, places: Array, windows: Any) -> Array:
         """The elements at the taps."""
-        places = index_of(places)
-        return self.moved_by(lambda a: numpy_.max_pool_take(a, places, windows), x)
+        if not self.local and self.flags(places).any():
+            value = numpy_.max_pool_take(value_of(x), value_of(places), windows)
+            return self._in_doubt(self._pooled(x, value, windows))
+        taps = value_of(places)
+        return self.moved_by(lambda a: numpy_.max_pool_take(a, taps, windows), x)
 
     def max_pool_put(self, g: Array, places: Array, windows: Any) -> Array:
         """Zeros to which each element is added at its tap."""
-        places = index_of(places)
-        value = numpy_.max_pool_put(value_of(g), places, windows)
-        return self.added_up(value, g, numpy_.max_pool_take(numbered(value.shape), places, windows))
+        taps = value_of(places)
+        value = numpy_.max_pool_put(value_of(g), taps, windows)
+        if not self.local and self.flags(places).any():
+            return self._in_doubt(self._pooled_back(g, value, windows))
+        return self.added_up(value, g, numpy_.max_pool_take(numbered(value.shape), taps, windows))
 
     def avg_pool(
         self, x: Array, windows: Any, count_include_pad: bool, divisor: int | None
@@ -193,6 +203,10 @@ class SlidingWindows(LinearAlgebra):
     ) -> Array:
         """The transpose of the mean of each window."""
         value = numpy_.avg_pool_input(value_of(g), windows, count_include_pad, divisor)
+        return self._pooled_back(g, value, windows)
+
+    def _pooled_back(self, g: Array, value: Array, windows: Any) -> Array:
+        """What is added to all of each window."""
         sets = self.sets_of(g)
         for axis, window in zip(range(-len(windows), 0), windows):
             sets = self._united_along(sets, axis, _transposed(_members(window), window.input))
