@@ -220,6 +220,9 @@ def _promote(t: Any, values: tuple[Any, ...]) -> None:
     base._desc = describe(array)
     if base._edge is not None and base._edge.leaf:
         base._edge.adopt(base)
+    remember = getattr(library, "remember", None)  # by who will want the old memory back
+    if remember is not None:
+        remember(base, before)
 
 
 def _raw(operand: Any) -> Any:

@@ -6,6 +6,7 @@ depends on them; one library for one run of a program.
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,12 @@ class PatternLibrary(Elementwise, Arrangement, SlidingWindows, Creation):
     def promote(self, target: Array, values: Any, born: int) -> Array:
         """``target`` as an array that can hold what depends on inputs."""
         return target if isinstance(target, PatternArray) else self.constant(target.copy())
+
+    def remember(self, tensor: Any, memory: Array) -> None:
+        """Note that a tensor had other memory before it was promoted, for as long as it lives."""
+        key, promoted = id(tensor), self.promoted
+        forget = weakref.ref(tensor, lambda _: promoted.pop(key, None))
+        promoted.setdefault(key, (forget, memory))
 
 
 def _keeps_the_contract(library: PatternLibrary) -> Namespace:

@@ -306,6 +306,7 @@ class PatternBase:
         self.decisions = 0
         self.local = local
         self.careful = careful
+        self.promoted: dict[int, Any] = {}
         self._kinds: dict[Any, ArrayType] = {}
 
     def kind(self, dtype: Any) -> ArrayType:
