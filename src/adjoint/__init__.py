@@ -174,7 +174,14 @@ e = 2.718281828459045
 
 # Packages that are loaded when they are first named: most programs need only some of them.
 _LATER = ("cuda", "func", "nn", "optim", "sparse", "testing", "utils", "viz")
-_HOMES = {"grad": "derivatives", "vmap": "func"}
+_HOMES = {"vmap": "func"} | dict.fromkeys(
+    (
+        *("grad", "hessian", "hessian_diagonal", "hvp", "jacobian", "laplacian"),
+        *("prepare_hessian", "prepare_jacobian"),
+        *("value_and_grad", "value_and_hessian", "value_and_jacobian"),
+    ),
+    "derivatives",
+)
 
 
 def __getattr__(name: str) -> _Any:

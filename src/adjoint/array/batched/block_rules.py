@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 
 from adjoint.array.batched import levels, library
-from adjoint.array.batched.blocks import BlockArray, blocks_library, dense, is_zero
+from adjoint.array.batched.blocks import (
+    BlockArray,
+    blocks_library,
+    check_budget,
+    dense,
+    is_zero,
+    left,
+)
 from adjoint.array.batched.levels import BatchedArray
 
 __all__ = ["BlockLibrary"]
@@ -196,7 +203,7 @@ class BlockLibrary:
         whole = tuple(a % x.ndim for a in axes)
         made = library.sum(x.block, whole, keepdims)
         if x.axis in whole:
-            return made
+            return left(made, x)
         before = 0 if keepdims else sum_of(a < x.axis for a in whole)
         return wrapped(made, x, x.axis - before)
 
@@ -329,7 +336,7 @@ class BlockLibrary:
         except NoBlocks:
             return library.index_add(dense(g), shape, index)
         full = (*index[: at[0]], places, *index[at[0] + 1 :])
-        return library.index_add(g.block, shape, full)
+        return left(library.index_add(g.block, shape, full), g)
 
     # ---- products ----------------------------------------------------------------------------
 
@@ -355,7 +362,7 @@ class BlockLibrary:
             images = blocks_of(x, g, 0)
         except NoBlocks:
             return library.conv_weight(dense(g), dense(x), w_shape, **settings)
-        return library.conv_weight(g.block, images, w_shape, **settings)
+        return left(library.conv_weight(g.block, images, w_shape, **settings), g)
 
     def max_pool_put(self, g: Array, places: Array, windows: Any) -> Array:
         """Zeros with each element added at the tap of its window."""
@@ -400,6 +407,8 @@ def _product(a: Array, b: Array) -> Array:
         part = blocks_of(other, g, other.ndim + across)
         if part.shape[part.ndim + across] != g.value.shape[g.axis + 1]:
             raise NoBlocks
+        rest = part.size // max(part.shape[part.ndim + across], 1)
+        check_budget(g, g.level.size * rest * (g.block.size // max(g.value.shape[g.axis + 1], 1)))
         return library.matmul(g.block, part) if first else library.matmul(part, g.block)
     if place < -2 and other.ndim >= -place and other.shape[place] != 1:
         other = blocks_of(other, g, other.ndim + place)

@@ -23,7 +23,16 @@ from adjoint.array import numpy_
 from adjoint.array.batched.levels import BatchedArray, Level, need_truth, need_value
 from adjoint.array.descriptor import ArrayType, Descriptor, describe
 
-__all__ = ["BlockArray", "OutOfBudget", "blocks_library", "dense", "identity", "is_zero"]
+__all__ = [
+    "BlockArray",
+    "OutOfBudget",
+    "blocks_library",
+    "check_budget",
+    "dense",
+    "identity",
+    "is_zero",
+    "left",
+]
 
 Array = Any
 Shape = tuple[int, ...]
@@ -44,7 +53,7 @@ class BlockArray(np.lib.mixins.NDArrayOperatorsMixin):
         self.value = value
         self.level = level
         self.axis = axis
-        self.budget = budget  # bytes that a dense form may take; None: any number
+        self.budget = budget  # bytes that leaving the blocks may take; None: any number
 
     # ---- facts -------------------------------------------------------------------------------
 
@@ -162,6 +171,22 @@ def identity(level: Level, dtype: Any, budget: int | None = None) -> BlockArray:
     return BlockArray(np.ones((level.size, 1), dtype), level, 0, budget)
 
 
+def check_budget(array: BlockArray, elements: int) -> None:
+    """Raise OutOfBudget if what an array is to become has too many elements."""
+    size = elements * array.itemsize
+    if array.budget is not None and size > array.budget:
+        raise OutOfBudget(
+            f"{array.level.size} cotangents, apart from blocks of shape {list(array.shape)}, take "
+            f"{size} bytes"
+        )
+
+
+def left(made: BatchedArray, array: BlockArray) -> BatchedArray:
+    """What became of the blocks of ``array``, one for each sample, if it may be so large."""
+    check_budget(array, made.level.size * made.size)
+    return made
+
+
 def dense(array: Array) -> Array:
     """The batched array that a block-diagonal one stands for; anything else as it is.
 
@@ -170,11 +195,8 @@ def dense(array: Array) -> Array:
     if type(array) is not BlockArray:
         return array
     value, axis, n = array.value, array.axis, array.level.size
-    if array.budget is not None and n * array.size * array.itemsize > array.budget:
-        raise OutOfBudget(
-            f"{n} cotangents of shape {list(array.shape)} take "
-            f"{n * array.size * array.itemsize} bytes"
-        )
+    if array.budget is not None:
+        check_budget(array, n * array.size)
     shape = value.shape[1:]
     split = (n, *shape[:axis], n, *shape[axis:])
     made = np.zeros(split, value.dtype)
