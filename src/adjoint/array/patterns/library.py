@@ -59,6 +59,10 @@ class PatternLibrary(Elementwise, Arrangement, SlidingWindows, Creation):
         """A cotangent on an edge: as it is."""
         return g
 
+    def alike(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        """The results of one call: as they are."""
+        return arrays
+
     def promote(self, target: Array, values: Any, born: int) -> Array:
         """``target`` as an array that can hold what depends on inputs."""
         return target if isinstance(target, PatternArray) else self.constant(target.copy())
