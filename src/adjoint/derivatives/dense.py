@@ -41,7 +41,7 @@ def rows(run: Evaluation, i: int, budget: int) -> list[Array]:
     turned = None
     for k, x in enumerate(run.leaves):
         if x._desc.dtype.is_complex:  # PyTorch's gradient is the conjugate of the derivative
-            made.append(np.conj(written_out(_filled(found[k], x, vector))))
+            made.append(np.conj(written_out(_filled(found[k], x, vector))) + 0)  # no -0
             continue
         turned = turned or _pulled(vector._edge, run, budget, 1j)
         real, imaginary = (written_out(_filled(g[k], x, vector)) for g in (found, turned))
