@@ -3,10 +3,16 @@
 In: created by the call of an operator (core/call.py), by `autograd.Function`, by in-place writes.
 Out: the graph that `core/engine.py` walks: `Node`, `OutEdge` for outputs beyond a single one, and
 `AccumulateGrad`, the end of the line at a leaf.
+
+Note [Attributes]
+    ``node._saved_<name>`` are properties of the base class, one per name that any operator uses;
+    the plan says whether this node has it. ``__getattr__`` would be shorter, but a class that has
+    one reads all its slots ten times slower, and the walk back reads little else.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import weakref
 from typing import Any, ClassVar
@@ -15,9 +21,11 @@ from adjoint.array.descriptor import Descriptor
 from adjoint.core.hooks import Hook, HookTable, NodeHooks, RemovableHandle, add_hook
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
-__all__ = ["AccumulateGrad", "Node", "OutEdge", "next_seq", "node_of"]
+__all__ = ["AccumulateGrad", "Node", "OutEdge", "next_seq", "node_of", "show_saved"]
 
 next_seq = itertools.count(1).__next__
+
+_SAVED = ("_saved_", "_raw_saved_")
 
 
 class Node:
@@ -129,17 +137,27 @@ class Node:
             results = found if at < 0 else (*results[:at], found, *results[at + 1 :])
         return results[0] if len(results) == 1 else tuple(results)
 
-    def __getattr__(self, attribute: str) -> Any:
-        if attribute.startswith(("_saved_", "_raw_saved_")) and self.plan is not None:
-            return self.plan.saved_attribute(self, attribute)
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{attribute}'")
-
     def __dir__(self) -> list[str]:
         shown = getattr(self.plan, "saved_attributes", list)
-        return sorted([*super().__dir__(), *shown()])
+        others = [name for name in super().__dir__() if not name.startswith(_SAVED)]
+        return sorted([*others, *shown()])
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} object at {id(self):#x}>"
+
+
+def show_saved(name: str) -> None:
+    """Give nodes the attributes for a value that some operator saves; see Note [Attributes]."""
+    for prefix in _SAVED:
+        attribute = prefix + name
+        if attribute not in Node.__dict__:
+            setattr(Node, attribute, property(functools.partial(_saved_value, attribute)))
+
+
+def _saved_value(attribute: str, node: Node) -> Any:
+    if node.plan is None:
+        raise AttributeError(f"'{type(node).__name__}' object has no attribute '{attribute}'")
+    return node.plan.saved_attribute(node, attribute)
 
 
 class OutEdge:

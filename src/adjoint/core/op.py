@@ -22,7 +22,7 @@ import numpy as np
 from adjoint.array import numpy_
 from adjoint.array.descriptor import EXACT_NUMBERS, REAL_NUMBERS, library_of
 from adjoint.array.namespace import Namespace
-from adjoint.core.node import Node, OutEdge
+from adjoint.core.node import Node, OutEdge, show_saved
 from adjoint.core.plan import INDICES, NEEDS, OPERAND, OUT, PARAM, SHAPE, SHAPES, Plan
 
 __all__ = ["OPERATORS", "Op", "OpFunction", "Rule", "camel_case"]
@@ -123,6 +123,8 @@ class Op:
         self.node_class: type[Node] = type(self.node_name, (Node,), {"__slots__": (), "op": self})
         self.jvp = None if jvp is None else Rule(jvp, self)
         self.rules = tuple(None if r is None else Rule(r, self) for r in rules)
+        for name in {n for rule in self.rules if rule for n in rule.names}:
+            show_saved(self.shown_name(name))
         self.differentiable = any(r is not None for r in self.rules)
         self.level = REAL_NUMBERS if to_float or not straight_integers else EXACT_NUMBERS
         if not straight:
@@ -164,6 +166,12 @@ class Op:
         common = {"input": "self", "out": "result", "axis": "dim", "keepdims": "keepdim"}
         common["input_shape"] = "self_sym_sizes"
         return self.saved_names.get(name, common.get(name, name))
+
+    def shown_name(self, name: str) -> str:
+        """What PyTorch calls the value that a rule asks for as ``name``: a size is one, too."""
+        if self.kind_of(name) == SHAPE:
+            return f"{self.saved_name(name.removesuffix('_shape'))}_sym_sizes"
+        return self.saved_name(name)
 
     def tile(self, params: dict[str, Any]) -> Callable[..., Any]:
         """The forward on NumPy arrays, as a function of the operands alone."""

@@ -271,28 +271,22 @@ class Plan:
 
     def saved_attributes(self) -> list[str]:
         """The names under which a node shows what its operator saves, wanted here or not."""
-        shown = []
-        for name in sorted({n for rule in self.op.rules if rule for n in rule.names}):
-            kind = self.op.kind_of(name)
-            if kind not in (NEEDS, SHAPES):
-                shown.append(f"_saved_{self._shown(name)}")
-            if kind in (OPERAND, OUT, INDICES):
-                shown.append(f"_raw_saved_{self._shown(name)}")
-        return shown
-
-    def _shown(self, name: str) -> str:
-        """What PyTorch calls the value that a rule asks for as ``name``."""
         op = self.op
-        if op.kind_of(name) == SHAPE:
-            return f"{op.saved_name(name.removesuffix('_shape'))}_sym_sizes"
-        return op.saved_name(name)
+        shown = []
+        for name in sorted({n for rule in op.rules if rule for n in rule.names}):
+            kind = op.kind_of(name)
+            if kind not in (NEEDS, SHAPES):
+                shown.append(f"_saved_{op.shown_name(name)}")
+            if kind in (OPERAND, OUT, INDICES):
+                shown.append(f"_raw_saved_{op.shown_name(name)}")
+        return shown
 
     def saved_attribute(self, node: Node, attribute: str) -> Any:
         """``node._saved_<name>``, the value, and ``node._raw_saved_<name>``, a `SavedTensor`."""
         raw = attribute.startswith("_raw_saved_")
         wanted = attribute.removeprefix("_raw_saved_").removeprefix("_saved_")
         for i, name in enumerate(self.names):
-            if wanted == self._shown(name):
+            if wanted == self.op.shown_name(name):
                 if raw:
                     return SavedTensor(node, i)
                 if node.saved is None:
