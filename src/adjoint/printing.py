@@ -11,7 +11,6 @@ Note [One style for all elements]
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,15 +37,24 @@ __all__ = [
 # ---- options -------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(slots=True)
 class PrintOptions:
     """How tensors are printed; `set_printoptions` says what each option means."""
 
-    precision: int = 4
-    threshold: float = 1000
-    edgeitems: int = 3
-    linewidth: int = 80
-    sci_mode: bool | None = None
+    __slots__ = ("edgeitems", "linewidth", "precision", "sci_mode", "threshold")
+
+    def __init__(
+        self,
+        precision: int = 4,
+        threshold: float = 1000,
+        edgeitems: int = 3,
+        linewidth: int = 80,
+        sci_mode: bool | None = None,
+    ) -> None:
+        self.precision = precision
+        self.threshold = threshold
+        self.edgeitems = edgeitems
+        self.linewidth = linewidth
+        self.sci_mode = sci_mode
 
 
 _PROFILES: Final[dict[str, dict[str, Any]]] = {
@@ -98,7 +106,8 @@ def set_printoptions(
 
 def get_printoptions() -> dict[str, Any]:
     """Return the options in force, by name."""
-    return dataclasses.asdict(_options)
+    names = ("precision", "threshold", "edgeitems", "linewidth", "sci_mode")
+    return {name: getattr(_options, name) for name in names}
 
 
 @contextmanager

@@ -120,7 +120,7 @@ class Op:
         self.check = check
         self.symbol = symbol  # of an operator that Python may hand to its right operand
         self.node_name = node or f"{camel_case(self.name)}Backward0"
-        self.node_class: type[Node] = type(self.node_name, (Node,), {"__slots__": (), "op": self})
+        self.namespace = ""  # of the node's name; see `Node.namespace`
         self.jvp = None if jvp is None else Rule(jvp, self)
         self.rules = tuple(None if r is None else Rule(r, self) for r in rules)
         for name in {n for rule in self.rules if rule for n in rule.names}:
@@ -129,11 +129,21 @@ class Op:
         self.level = REAL_NUMBERS if to_float or not straight_integers else EXACT_NUMBERS
         if not straight:
             self.level = REAL_NUMBERS + 1  # no descriptor is that fast
-        self.kernel = _kernel(forward, self.operands)
         self._plans: dict[Any, Plan] = {}
         if self.name in OPERATORS:
             raise ValueError(f"operator {self.name!r} is declared twice")
         OPERATORS[self.name] = self
+
+    @functools.cached_property
+    def node_class(self) -> type[Node]:
+        """The class of its nodes, named as PyTorch names it; made on first use."""
+        members = {"__slots__": (), "op": self, "namespace": self.namespace}
+        return type(self.node_name, (Node,), members)
+
+    @functools.cached_property
+    def kernel(self) -> Callable[..., Any]:
+        """The forward on NumPy arrays, as a function of the operands alone, without parameters."""
+        return _kernel(self.forward, self.operands)
 
     def kind_of(self, name: str) -> int:
         """What a rule asks for by ``name``; TypeError if the operator has nothing of that name."""

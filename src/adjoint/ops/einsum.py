@@ -11,7 +11,6 @@ summed with the last operand that has it.
 from __future__ import annotations
 
 import math
-import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +23,7 @@ __all__ = ["einsum"]
 
 Tensor = Any
 Labels = list[Any]  # letters; a number -k for the k-th last dim of an ellipsis; ... before that
-LETTERS = string.ascii_uppercase + string.ascii_lowercase
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def einsum(*args: Any) -> Tensor:

@@ -33,8 +33,9 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
     """The method that overwrites its tensor with ``function`` of it and further operands."""
     op = function.op  # type: ignore[attr-defined]
     name = f"{op.name}_"
-    kernel = _UFUNCS.get(op.kernel, op.kernel)
-    straight = isinstance(kernel, np.ufunc) and len(op.operands) == 2 and not op.predicate
+    binary = len(op.operands) == 2 and not op.predicate
+    kernel: Any = _UFUNCS.get(op.kernel, op.kernel) if binary else None
+    straight = isinstance(kernel, np.ufunc)
     level = op.level
 
     def method(self: Any, *operands: Any, **params: Any) -> Any:
@@ -176,7 +177,7 @@ for _function, _write in (
     _function.op.overwrite = _write
 for _function in (_fill, _zero):
     _function.op.overlapping = True
-_copy.op.node_class.namespace = "torch::autograd::"
+_copy.op.namespace = "torch::autograd::"
 
 
 # ---- PyTorch's methods ---------------------------------------------------------------------------

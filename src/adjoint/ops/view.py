@@ -150,7 +150,7 @@ def _fw_primal(xp: Any, input: Array) -> Array:
     return xp.slice(input, ...)
 
 
-_fw_primal.op.node_class.namespace = "torch::autograd::"
+_fw_primal.op.namespace = "torch::autograd::"
 
 
 @linear(lambda xp, g: g)

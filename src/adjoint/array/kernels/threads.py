@@ -7,7 +7,6 @@ interpreter lock while it copies and multiplies, so plain Python threads do run 
 
 import contextvars
 import ctypes
-import glob
 import itertools
 import os
 import queue
@@ -156,7 +155,7 @@ def _openblas() -> _Blas | None:
     """Return NumPy's OpenBLAS if it came in NumPy's wheel, else None."""
     home = os.path.dirname(np.__file__)
     for folder in (home + ".libs", os.path.join(home, ".dylibs")):
-        for path in sorted(glob.glob(os.path.join(folder, "libscipy_openblas*"))):
+        for path in _libraries(folder):
             try:
                 library = ctypes.CDLL(path)
             except OSError:
@@ -167,6 +166,16 @@ def _openblas() -> _Blas | None:
                 if get is not None and set_ is not None:
                     return _Blas(get, set_)
     return None
+
+
+def _libraries(folder: str) -> list[str]:
+    """Return the paths of what looks like OpenBLAS in ``folder``, which need not be there."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    found = [name for name in sorted(names) if name.startswith("libscipy_openblas")]
+    return [os.path.join(folder, name) for name in found]
 
 
 def _threads_of(blas: _Blas) -> int:
