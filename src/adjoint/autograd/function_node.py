@@ -21,7 +21,7 @@ from adjoint.core import mode as modes
 from adjoint.core.duals import ceiling, copy_tangents, without
 from adjoint.core.node import Node, OutEdge
 from adjoint.core.saved import PackedValue, pack, saved_hooks
-from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.core.tensor_base import TensorBase, make_tensor, show_cotangent
 from adjoint.ops.create import zeros
 
 __all__ = ["BackwardCFunction", "FunctionCtx", "FunctionPlan", "function_plan", "out_edge", "save"]
@@ -175,7 +175,7 @@ class FunctionPlan:
     def pull(self, node: BackwardCFunction, g: Any) -> tuple[Any, ...]:
         """On raw arrays: the user's function sees Tensors all the same."""
         several = type(node.desc) is tuple
-        grads = [None if x is None else make_tensor(x) for x in (g if several else (g,))]
+        grads = [None if x is None else show_cotangent(x) for x in (g if several else (g,))]
         results = _call_backward(node, grads)
         return tuple([None if r is None else r._array for r in results])
 

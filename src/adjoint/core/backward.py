@@ -19,7 +19,7 @@ from adjoint.core.fitting import fit
 from adjoint.core.hooks import HookTable, RemovableHandle, add_hook
 from adjoint.core.node import OutEdge
 from adjoint.core.plan import tensor_world
-from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.core.tensor_base import TensorBase, make_tensor, show_cotangent
 
 __all__ = ["add_accumulated_hook", "add_tensor_hook", "backward", "grad", "input_key"]
 
@@ -275,7 +275,7 @@ def grad(
             again = next((r for r in results if r is not None and r._array is g), None)
             given = next((t for t in gradients if t is not None and t._array is g), None)
             same = given if again is None else again
-            results.append(make_tensor(g) if same is None else same)
+            results.append(show_cotangent(g) if same is None else same)
     return tuple(results)
 
 

@@ -29,7 +29,7 @@ from adjoint.core.hooks import NodeHooks
 from adjoint.core.mode import get_mode, set_mode
 from adjoint.core.node import AccumulateGrad, Node, OutEdge
 from adjoint.core.straight import flush_lock, run_straight
-from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.core.tensor_base import TensorBase, make_tensor, show_cotangent
 
 __all__ = ["Walk", "anomaly_options", "run_backward", "running", "watched_leaves"]
 
@@ -219,7 +219,7 @@ class Walk:
 
     def as_tensor(self, g: Any) -> Any:
         """A cotangent as the user's hooks see it."""
-        return g if g is None or not self.raw else make_tensor(g)
+        return g if g is None or not self.raw else show_cotangent(g)
 
     def as_cotangent(self, t: Any) -> Any:
         """What a hook returned, as a cotangent of this world."""

@@ -72,7 +72,7 @@ class Plan:
             "op",
             "pick",
         ),
-        *("positions", "placed", "pull", "rules", "whole"),
+        *("passing", "positions", "placed", "pull", "rules", "whole"),
     )
 
     runs_undefined = False  # whether the rules want to run when no cotangent arrived
@@ -101,6 +101,7 @@ class Plan:
         ]
         # whether the rules ask for more than values, so that they cannot be applied in tiles
         self.whole = any(k not in (OPERAND, OUT, PARAM) for k in self.kinds)
+        self.passing = tuple(rule.function for rule in rules if rule.passes())
         self.pick = _picker(self)
         self.getters = tuple(self._getter(n, k) for n, k in zip(self.names, self.kinds))
         self.frees = any(k in self.kinds for k in (OPERAND, OUT, INDICES))
@@ -258,7 +259,7 @@ class Plan:
             tiled = xp is numpy_ and self.op.family == "elementwise" and not self.whole
             for position, rule, indices in zip(self.positions, self.rules, self.indices):
                 named = [values[i] for i in indices]
-                if tiled:
+                if tiled and rule not in self.passing:
                     found[position] = tiles.elementwise(functools.partial(rule, xp), (g, *named))
                 else:
                     found[position] = rule(xp, g, *named)

@@ -7,6 +7,7 @@ watched leaves.
 
 from __future__ import annotations
 
+import sys
 import threading
 from heapq import heappop, heappush
 from typing import Any
@@ -24,6 +25,17 @@ __all__ = ["flush_lock", "run_straight"]
 Unfinished = tuple[dict[int, list[Any]], list[int], dict[AccumulateGrad, Any]]
 
 flush_lock = threading.Lock()
+
+_BIG = 1 << 16  # elements from which it pays to ask whether a sum can be made in place
+
+
+def _references() -> int:
+    held = [np.empty(1)]
+    old = held[0]
+    return sys.getrefcount(old)
+
+
+_ALONE = _references()  # what a container and a local variable count for, in this Python
 
 
 def run_straight(roots: list[tuple[Any, Any]], keep: bool) -> Unfinished | None:
@@ -103,7 +115,10 @@ def _arrive(edge: Any, h: Any, heap: list[int], entries: Any, leaves: Any) -> No
     """Add cotangent ``h`` at the leaf or node that ``edge`` leads to."""
     if edge.leaf:
         old = leaves.get(edge)
-        leaves[edge] = h if old is None else _plus(old, h)
+        if old is None:
+            leaves[edge] = h
+        elif old.size < _BIG or sys.getrefcount(old) > _ALONE or not tiles.add_to(old, h):
+            leaves[edge] = _plus(old, h)
         return
     if type(edge) is OutEdge:
         target = edge.node
@@ -123,7 +138,9 @@ def _arrive(edge: Any, h: Any, heap: list[int], entries: Any, leaves: Any) -> No
         entries[seq] = [edge, h]
         heappush(heap, -seq)
     else:
-        entry[1] = _plus(entry[1], h)
+        old = entry[1]
+        if old.size < _BIG or sys.getrefcount(old) > _ALONE or not tiles.add_to(old, h):
+            entry[1] = _plus(old, h)
 
 
 def _plus(a: Any, b: Any) -> Any:

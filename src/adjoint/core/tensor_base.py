@@ -33,6 +33,7 @@ __all__ = [
     "make_tensor",
     "needs_tensor_class",
     "register_tensor_class",
+    "show_cotangent",
 ]
 
 
@@ -160,6 +161,13 @@ def slow_descriptor(desc: Any) -> Any:
     made.fast = 0
     made.result = made
     return made
+
+
+def show_cotangent(raw: Any) -> Any:
+    """A raw cotangent as a tensor that users may write to."""
+    if type(raw) is np.ndarray and not raw.flags.writeable:
+        raw = raw.copy()  # one number repeated
+    return make_tensor(raw)
 
 
 def make_tensor(raw: Any, edge: Any = None, desc: Descriptor | None = None) -> Any:

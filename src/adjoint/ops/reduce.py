@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
+from adjoint.array.kernels.tiles import LARGE
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.arguments import Dims, canonical_dim, canonical_dims
 from adjoint.ops.checks import not_for
@@ -26,6 +27,8 @@ Axes = tuple[int, ...]
 
 
 def _spread(xp: Any, g: Array, input_shape: Axes) -> Array:
+    if xp.size(input_shape) >= LARGE:  # kernels know an array that repeats one number
+        return xp.broadcast_view(g, input_shape)
     return xp.broadcast_to(g, input_shape)
 
 
@@ -64,7 +67,7 @@ def sum(
 
 
 def _mean_vjp(xp: Any, g: Array, input_shape: Axes) -> Array:
-    return xp.broadcast_to(g / xp.size(input_shape), input_shape)
+    return _spread(xp, g / xp.size(input_shape), input_shape)
 
 
 @reduction(_mean_vjp, linear=True, node="MeanBackward0")

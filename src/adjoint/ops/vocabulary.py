@@ -162,6 +162,9 @@ def broadcast_to(x: Array, shape: Shape) -> Array:
     return x if x._desc.shape == shape else view.expand(x, shape)
 
 
+broadcast_view = broadcast_to
+
+
 def expand_dims(x: Array, axis: Shape) -> Array:
     """``x`` with axes of size 1 inserted where the result is to have them."""
     for a in axis:

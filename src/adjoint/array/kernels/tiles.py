@@ -11,7 +11,7 @@ import numpy as np
 
 from adjoint.array.kernels import threads
 
-__all__ = ["LARGE", "elementwise"]
+__all__ = ["LARGE", "add_to", "elementwise"]
 
 Array = Any
 
@@ -29,17 +29,21 @@ _COST = 4e-10  # seconds per element, roughly
 def elementwise(function: Callable[..., Array], operands: Sequence[Any]) -> Array:
     """Return ``function(*operands)``; operands are arrays of one shape, or numbers and scalars.
 
-    A single call in one go where the arrays are small, of several shapes, or not contiguous.
+    A single call in one go where the arrays are small, of several shapes, or not contiguous. An
+    array that repeats one number counts as that number.
     """
-    shape = None
-    for operand in operands:
+    shape, given = None, operands
+    for i, operand in enumerate(given):
         if isinstance(operand, np.ndarray) and operand.ndim:
-            if shape is None:
-                shape = operand.shape
-            if operand.shape != shape or not operand.flags.c_contiguous:
-                return function(*operands)
-    if shape is None:
-        return function(*operands)
+            if operand.shape != (shape or operand.shape):
+                return function(*given)
+            shape = operand.shape
+            if not operand.flags.c_contiguous:
+                if operand.size < LARGE or any(operand.strides):
+                    return function(*given)
+                operands = [*operands[:i], operand[(0,) * operand.ndim], *operands[i + 1 :]]
+    if shape is None or not any(isinstance(o, np.ndarray) and o.ndim for o in operands):
+        return function(*given)
     flat = [
         operand.reshape(-1) if isinstance(operand, np.ndarray) and operand.ndim else operand
         for operand in operands
@@ -47,7 +51,7 @@ def elementwise(function: Callable[..., Array], operands: Sequence[Any]) -> Arra
     arrays = [i for i, f in enumerate(flat) if isinstance(f, np.ndarray) and f.ndim]
     count = flat[arrays[0]].size
     if count < LARGE:
-        return function(*operands)
+        return function(*given)
 
     def piece(first: int, last: int) -> list[Any]:
         parts = list(flat)
@@ -57,8 +61,9 @@ def elementwise(function: Callable[..., Array], operands: Sequence[Any]) -> Arra
 
     start = function(*piece(0, 1))  # what dtype comes out
     if not isinstance(start, np.ndarray) or start.shape != (1,):
-        return function(*operands)
-    made = np.empty(count, start.dtype)
+        return function(*given)
+    result = np.empty(shape, start.dtype)
+    made = result.reshape(-1)
     direct = isinstance(function, np.ufunc)
 
     def work(first: int, last: int) -> None:
@@ -72,4 +77,26 @@ def elementwise(function: Callable[..., Array], operands: Sequence[Any]) -> Arra
                 made[a:b] = function(*piece(a, b))
 
     threads.split(work, -(-count // _TILE), count * _COST)
-    return made.reshape(shape)
+    return result
+
+
+def add_to(target: Array, term: Array) -> bool:
+    """Add ``term`` to ``target`` in place; False, and nothing done, where that is not plain."""
+    if type(target) is not np.ndarray or type(term) is not np.ndarray or target.base is not None:
+        return False
+    if target.shape != term.shape or target.dtype != term.dtype or not target.flags.writeable:
+        return False
+    count = target.size
+    if not (target.flags.c_contiguous and term.flags.c_contiguous):
+        with np.errstate(all="ignore"):
+            np.add(target, term, out=target)
+        return True
+    flat, other = target.reshape(-1), term.reshape(-1)
+
+    def work(first: int, last: int) -> None:
+        first, last = first * _TILE, min(last * _TILE, count)
+        with np.errstate(all="ignore"):
+            np.add(flat[first:last], other[first:last], out=flat[first:last])
+
+    threads.split(work, -(-count // _TILE), count * _COST)
+    return True
