@@ -187,3 +187,20 @@ def test_the_same_bits_every_time() -> None:
         return b"".join(p.detach().numpy().tobytes() for p in net.parameters())
 
     assert run() == run()
+
+
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_adam_gives_a_large_parameter_the_same_bits_as_its_parts(amsgrad):
+    torch.manual_seed(0)
+    whole = torch.randn(3, 40_000)
+    parts = [row.clone().requires_grad_() for row in whole]
+    whole.requires_grad_()
+    large = torch.optim.Adam([whole], lr=0.1, amsgrad=amsgrad)
+    small = torch.optim.Adam(parts, lr=0.1, amsgrad=amsgrad)
+    for _ in range(3):
+        whole.grad = torch.randn(3, 40_000)
+        for part, grad in zip(parts, whole.grad, strict=True):
+            part.grad = grad.clone()
+        large.step()
+        small.step()
+    assert torch.equal(whole.detach(), torch.stack([part.detach() for part in parts]))

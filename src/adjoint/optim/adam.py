@@ -19,7 +19,7 @@ from adjoint.optim.optimizer import (
     check_learning_rate,
     check_modes,
 )
-from adjoint.optim.raw import Slot, count_step
+from adjoint.optim.raw import Slot, add_quotient, approach, average_square, count_step
 
 __all__ = ["Adam", "AdamW"]
 
@@ -100,7 +100,7 @@ def _update(group: dict[str, Any], slot: Slot, grad: Any) -> None:
     """
     beta1, beta2 = float(group["betas"][0]), float(group["betas"][1])
     lr, decay = float(group["lr"]), group["weight_decay"]
-    constant, scratch = slot.constant, slot.scratch
+    constant, axpy = slot.constant, slot.axpy
     slot.fetch()
     g = slot.gradient(grad)
     param = slot.flat
@@ -111,18 +111,24 @@ def _update(group: dict[str, Any], slot: Slot, grad: Any) -> None:
         np.multiply(param, constant(1 - lr * decay), param)
         slot.param._counter.value += 1
     g = slot.adjusted(g, group["maximize"], decay if coupled else 0)
-    slot.approach(m, g, 1 - beta1)
-    slot.average_square("exp_avg_sq", v, g, beta2)
-    if group["amsgrad"]:
-        largest = slot.buffer("max_exp_avg_sq")
-        np.maximum(largest, v, out=largest)
-        v = largest
-    correction1 = 1 - beta1**step
-    correction2 = (1 - beta2**step) ** 0.5
-    np.sqrt(v, scratch)
-    np.divide(scratch, slot.changing(0, correction2), scratch)
-    np.add(scratch, constant(group["eps"]), scratch)
-    slot.add_quotient(m, scratch, slot.changing(1, -(lr / correction1)))
+    amsgrad = group["amsgrad"]
+    largest = slot.buffer("max_exp_avg_sq") if amsgrad else v
+    part, kept, new = 1 - beta1, constant(beta2), constant(1 - beta2)
+    correction = slot.changing(0, (1 - beta2**step) ** 0.5)
+    factor, eps = slot.changing(1, -(lr / (1 - beta1**step))), constant(group["eps"])
+
+    def move(param: Any, g: Any, m: Any, v: Any, largest: Any, scratch: Any, other: Any) -> None:
+        approach(axpy, m, g, part, scratch)
+        average_square(v, g, kept, new, scratch)
+        if amsgrad:
+            np.maximum(largest, v, out=largest)
+        np.sqrt(largest, scratch)
+        np.divide(scratch, correction, scratch)
+        np.add(scratch, eps, scratch)
+        add_quotient(param, m, scratch, factor, other)
+
+    slot.in_pieces(move, param, g, m, v, largest)
+    slot.state["exp_avg_sq"]._counter.value += 1
     slot.commit()
 
 

@@ -20,7 +20,15 @@ import numpy as np
 
 from adjoint.core.tensor_base import make_tensor
 
-__all__ = ["Slot", "Slots", "axpy_for", "count_step"]
+__all__ = [
+    "Slot",
+    "Slots",
+    "add_quotient",
+    "approach",
+    "average_square",
+    "axpy_for",
+    "count_step",
+]
 
 Array = Any
 Axpy = Callable[[Array, Array, int, float], Any]
@@ -36,6 +44,7 @@ def axpy_for(dtype: Any) -> Axpy:
 
 
 _PIECE = 8192
+_TILE = 4 * _PIECE  # elements of a piece of a step: six arrays of them stay in the cache
 
 
 def _in_pieces(axpy: Callable[..., Any]) -> Axpy:
@@ -168,27 +177,54 @@ class Slot:
 
     def approach(self, m: Array, g: Array, part: float) -> None:
         """Move ``m`` towards ``g`` by a part of the way, from the nearer end."""
-        np.subtract(g, m, self.scratch)
-        if part < 0.5:
-            self.axpy(self.scratch, m, self.n, part)
-        else:
-            np.copyto(m, g)
-            self.axpy(self.scratch, m, self.n, part - 1)
+        approach(self.axpy, m, g, part, self.scratch)
 
     def average_square(self, name: str, v: Array, g: Array, beta: float) -> None:
         """``v = beta v + (1 - beta) g g``: the state called ``name``, written to twice."""
-        np.multiply(v, self.constant(beta), v)
-        np.multiply(g, self.constant(1 - beta), self.scratch)
-        np.multiply(self.scratch, g, self.scratch)
-        np.add(v, self.scratch, v)
+        average_square(v, g, self.constant(beta), self.constant(1 - beta), self.scratch)
         self.state[name]._counter.value += 1
 
     def add_quotient(self, numerator: Array, denominator: Array, factor: Array) -> None:
         """Add ``factor * numerator / denominator`` to the parameter."""
-        other = self.second_scratch()
-        np.multiply(numerator, factor, other)
-        np.divide(other, denominator, other)
-        np.add(self.flat, other, self.flat)
+        add_quotient(self.flat, numerator, denominator, factor, self.second_scratch())
+
+    def in_pieces(self, work: Callable[..., None], *arrays: Array) -> None:
+        """Call ``work(*pieces, scratch, other)`` on pieces of flat arrays: what one call leaves in
+        the cache the next finds there. (On several threads they would wait for each other: SciPy's
+        BLAS keeps the interpreter's lock.)
+        """
+        scratch, other = self.scratch[:_TILE], self.second_scratch()[:_TILE]
+        for start in range(0, self.n, _TILE):
+            pieces = [array[start : start + _TILE] for array in arrays]
+            size = pieces[0].size
+            work(*pieces, scratch[:size], other[:size])
+
+
+def approach(axpy: Axpy, m: Array, g: Array, part: float, scratch: Array) -> None:
+    """Move ``m`` towards ``g`` by a part of the way, from the nearer end."""
+    np.subtract(g, m, scratch)
+    if part < 0.5:
+        axpy(scratch, m, m.size, part)
+    else:
+        np.copyto(m, g)
+        axpy(scratch, m, m.size, part - 1)
+
+
+def average_square(v: Array, g: Array, beta: Array, rest: Array, scratch: Array) -> None:
+    """``v = beta v + rest g g``."""
+    np.multiply(v, beta, v)
+    np.multiply(g, rest, scratch)
+    np.multiply(scratch, g, scratch)
+    np.add(v, scratch, v)
+
+
+def add_quotient(
+    param: Array, numerator: Array, denominator: Array, factor: Array, other: Array
+) -> None:
+    """``param += factor * numerator / denominator``."""
+    np.multiply(numerator, factor, other)
+    np.divide(other, denominator, other)
+    np.add(param, other, param)
 
 
 def _flat(memory: Array) -> Array:
