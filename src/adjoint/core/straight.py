@@ -107,6 +107,7 @@ def run_straight(roots: list[tuple[Any, Any]], keep: bool) -> Unfinished | None:
                 break
             node = follow
         node = None
+    r = g = h = None  # what only the leaves hold they may keep
     _flush(leaves)
     return None
 

@@ -6,6 +6,7 @@ anything is touched.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from adjoint.array.kernels import Bins, Window, pooled_size
@@ -43,6 +44,19 @@ def pool_windows(
     paddings = _sizes(function, "padding", 4, spatial, padding)
     dilations = _sizes(function, "dilation", 5, spatial, dilation)
     shape = input._desc.shape
+    settings = (kernel, strides, paddings, dilations)
+    return _fitting_windows(function, spatial, shape, settings, bool(ceil_mode))
+
+
+@lru_cache(1024)
+def _fitting_windows(
+    function: str,
+    spatial: int,
+    shape: Shape,
+    settings: tuple[Shape, Shape, Shape, Shape],
+    ceil_mode: bool,
+) -> Windows:
+    kernel, strides, paddings, dilations = settings
     _check_dims(function, spatial, shape)
     if function == "max_pool1d":
         _check_max_pool1d(kernel[0], strides[0], paddings[0], dilations[0])
@@ -51,7 +65,7 @@ def pool_windows(
     _check_not_empty(function, spatial, shape)
     space = shape[len(shape) - spatial :]
     windows = tuple(
-        Window(n, pooled_size(n, k, s, p, d, bool(ceil_mode)), k, s, p, d)
+        Window(n, pooled_size(n, k, s, p, d, ceil_mode), k, s, p, d)
         for n, k, s, p, d in zip(space, kernel, strides, paddings, dilations)
     )
     _check_output(function, shape, windows)

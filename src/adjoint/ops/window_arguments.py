@@ -28,6 +28,8 @@ Sizes = int | Sequence[int]
 
 def is_int(value: Any) -> bool:
     """Return whether PyTorch takes the value for an int: not a bool, not a float."""
+    if type(value) is int:
+        return True
     if isinstance(value, bool | float | str):
         return False
     if isinstance(value, TensorBase):

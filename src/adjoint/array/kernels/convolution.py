@@ -8,6 +8,7 @@ Out: a new array in C order.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
@@ -218,6 +219,14 @@ def _windows(
     y: Shape | None,
 ) -> list[Window]:
     """Return the windows; ``y`` may have fewer outputs than fit (``output_padding``)."""
+    shapes = tuple(x), tuple(w), None if y is None else tuple(y)
+    return _cached_windows(*shapes, tuple(stride), tuple(padding), tuple(dilation))
+
+
+@lru_cache(1024)
+def _cached_windows(
+    x: Shape, w: Shape, y: Shape | None, stride: Shape, padding: Shape, dilation: Shape
+) -> list[Window]:
     windows = [
         Window(n, output_size(n, k, s, p, d), k, s, p, d)
         for n, k, s, p, d in zip(x[2:], w[2:], stride, padding, dilation, strict=True)

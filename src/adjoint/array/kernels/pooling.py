@@ -8,6 +8,7 @@ With taps given, `max_pool_take` is linear and `max_pool_put` its transpose; so 
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from adjoint.array.kernels.threads import split
-from adjoint.array.kernels.windows import Window, taps
+from adjoint.array.kernels.windows import Tap, Window, taps
 
 __all__ = [
     "Bins",
@@ -107,6 +108,15 @@ class _Reach(NamedTuple):
 
 
 def _reaches(window: Window | Bins) -> list[_Reach]:
+    return _window_reaches(window) if isinstance(window, Window) else _new_reaches(window)
+
+
+@lru_cache(1024)
+def _window_reaches(window: Window) -> list[_Reach]:
+    return _new_reaches(window)
+
+
+def _new_reaches(window: Window | Bins) -> list[_Reach]:
     every, reaches = slice(0, window.output), []
     seen = np.zeros(window.output, bool)
     if isinstance(window, Window):
@@ -250,16 +260,14 @@ def max_pool_put(g: Array, places: Array, windows: Windows) -> Array:
     Shape: g and places (..., *space'); result (..., *space).
     """
     shape = (*g.shape[: -len(windows)], *(window.input for window in windows))
-    regular = [window for window in windows if isinstance(window, Window)]
+    regular = tuple([window for window in windows if isinstance(window, Window)])
     if len(regular) < len(windows) or prod(window.kernel for window in windows) > FEW:
         return _put_one_by_one(g, places, shape, windows)
-    tiled = all(window.tiles for window in regular)
-    apart = all(window.stride > window.dilation * (window.kernel - 1) for window in regular)
+    tiled, apart, combinations = _combinations(regular)
     x = (np.empty if tiled else np.zeros)(shape, g.dtype)
     planes, to_x = _planes(np.ascontiguousarray(g), windows), _planes(x, windows)
     flat_places = _planes(places, windows)
     bits = np.dtype(f"u{g.dtype.itemsize}")
-    combinations = list(product(*(taps(window) for window in regular)))
 
     def put(part: slice) -> None:
         for tap, combination in enumerate(combinations):
@@ -274,6 +282,14 @@ def max_pool_put(g: Array, places: Array, windows: Windows) -> Array:
 
     _each_block(planes, put, 4e-10 * len(combinations))
     return x
+
+
+@lru_cache(1024)
+def _combinations(windows: tuple[Window, ...]) -> tuple[bool, bool, list[tuple[Tap, ...]]]:
+    """Return whether the windows tile the space, whether they lie apart, and all taps."""
+    tiled = all(window.tiles for window in windows)
+    apart = all(window.stride > window.dilation * (window.kernel - 1) for window in windows)
+    return tiled, apart, list(product(*map(taps, windows)))
 
 
 def _put_one_by_one(g: Array, places: Array, shape: Shape, windows: Windows) -> Array:

@@ -192,7 +192,8 @@ class _OneThreadBlas:
             with blas.lock:
                 if not blas.users:
                     blas.threads = int(blas.get())
-                    blas.set(1)
+                    if blas.threads != 1:
+                        blas.set(1)
                 blas.users += 1
 
     def __exit__(self, *error: object) -> None:
@@ -200,5 +201,5 @@ class _OneThreadBlas:
         if blas is not None:
             with blas.lock:
                 blas.users -= 1
-                if not blas.users:
+                if not blas.users and blas.threads != 1:
                     blas.set(blas.threads)

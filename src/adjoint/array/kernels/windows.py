@@ -7,6 +7,7 @@ block of images into columns (im2col) or adds columns up into images (col2im), i
 
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -78,6 +79,7 @@ def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
+@lru_cache(1024)
 def taps(window: Window) -> list[Tap]:
     """Return for each tap which outputs see the input through it, and where.
 
