@@ -39,8 +39,9 @@ class ArrayType:
     """An element type in an array library: what all its descriptors share."""
 
     __slots__ = (
-        *("constants", "device", "dtype", "fast", "levels", "numpy", "scalar", "scalar_type"),
-        *("shapes", "shapes_get", "xp", "zero_d", "zero_d_constants"),
+        *("constants", "device", "dtype", "fast", "levels", "numpy", "pairs", "scalar"),
+        *("scalar_type", "shapes", "shapes_get", "xp", "zero_d", "zero_d_constants"),
+        "zero_d_pairs",
     )
 
     def __init__(
@@ -60,6 +61,8 @@ class ArrayType:
         self.fast = fast
         self.constants: dict[Any, Any] = {}
         self.zero_d_constants: dict[Any, Any] = {}
+        self.pairs: dict[Any, tuple[Any]] = {}
+        self.zero_d_pairs: dict[Any, tuple[Any]] = {}
         self.shapes: dict[tuple[int, ...], Descriptor] = {}
         self.shapes_get = self.shapes.get
         self.scalar = Descriptor(self, (), SCALAR)
@@ -101,6 +104,7 @@ class Descriptor:
         "dtype",
         "fast",
         "numpy",
+        "pairs_get",
         "result",
         "shape",
         "size",
@@ -119,6 +123,7 @@ class Descriptor:
         self.storage = storage
         kept = type.constants if storage == SCALAR else type.zero_d_constants
         self.constants_get = kept.get
+        self.pairs_get = (type.pairs if storage == SCALAR else type.zero_d_pairs).get
         self.result: Descriptor = self
 
     def constant(self, number: Any) -> Any:
@@ -132,6 +137,16 @@ class Descriptor:
         made.flags.writeable = False
         if number and number == number:
             kept = self.type.zero_d_constants
+            if len(kept) >= _CONSTANTS_KEPT:
+                kept.clear()
+            kept[number] = made
+        return made
+
+    def pair(self, number: Any) -> tuple[Any]:
+        """``(self.constant(number),)``, kept likewise: what an operation with a number saves."""
+        made = (self.constant(number),)
+        if number and number == number:
+            kept = self.type.pairs if self.storage == SCALAR else self.type.zero_d_pairs
             if len(kept) >= _CONSTANTS_KEPT:
                 kept.clear()
             kept[number] = made

@@ -64,6 +64,9 @@ def _cotangent(output: Any, gradient: Any, create: bool, edge: Any) -> Any:
     """The cotangent of one root, raw or (with ``create``) a Tensor."""
     desc = edge.desc
     if gradient is None:
+        if desc.storage == SCALAR and desc.fast == REAL_NUMBERS:
+            raw = desc.constants_get(1) or desc.type.constant(1)
+            return make_tensor(raw, None, desc) if create else raw
         if numpy_.size(desc.shape) != 1:
             raise errors.not_scalar(desc.shape)
         if desc.dtype.is_complex:
@@ -272,9 +275,11 @@ def grad(
             results.append(g)
         else:
             # one object per gradient, also where an input is asked for twice
-            again = next((r for r in results if r is not None and r._array is g), None)
-            given = next((t for t in gradients if t is not None and t._array is g), None)
-            same = given if again is None else again
+            same = None
+            for t in (*results, *gradients):
+                if t is not None and t._array is g:
+                    same = t
+                    break
             results.append(show_cotangent(g) if same is None else same)
     return tuple(results)
 

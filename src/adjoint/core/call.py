@@ -252,10 +252,10 @@ def _binary(op: Op) -> Callable[..., Any]:
                     or (mode := get_mode()) > 1
                 ):
                     return apply(op, (input, other), {})
-                constant = desc.constants_get(other)
-                if constant is None:
-                    constant = desc.constant(other)
-                raw = kernel(input._array, constant)
+                pair = desc.pairs_get(other)
+                if pair is None:
+                    pair = desc.pair(other)
+                raw = kernel(input._array, pair[0])
                 made = _new(_Tensor)
                 made._array = raw
                 made._desc = desc = desc.result
@@ -276,10 +276,10 @@ def _binary(op: Op) -> Callable[..., Any]:
                     node.saved = ()
                     node.versions = None
                 elif number_pick is SECOND:
-                    node.saved = (constant,)
+                    node.saved = pair
                     node.versions = None
                 else:
-                    node.saved = number_pick(input, constant, raw)
+                    node.saved = number_pick(input, pair[0], raw)
                     node.versions = None if input._counter is None else versions_of(node.saved)
                 node.plan = first
                 node.seq = next_seq()

@@ -97,10 +97,11 @@ class Walk:
         heap, entries = self.heap, self.entries
         anomaly = get_mode() & modes.ANOMALY
         plain = not anomaly and self.counts is None
+        run_plain = self.run_plain
         while heap:
             node, g = entries.pop(-heappop(heap))
             if plain and g is not None and node.hooks is None and type(node.desc) is not tuple:
-                self.run_plain(node, g)
+                run_plain(node, g)
                 continue
             try:
                 self.run_node(node, g, anomaly)
@@ -114,7 +115,7 @@ class Walk:
 
     def run_plain(self, node: Node, g: Any) -> None:
         """One node with one output and no hooks, when nobody counts what arrives at leaves."""
-        needed, watched, raw = self.needed, self.watched, self.raw
+        needed, watched, raw, leaves = self.needed, self.watched, self.raw, self.leaves
         if node in watched:
             for index in self.captures[node, 0]:
                 self.captured[index] = g
@@ -146,7 +147,11 @@ class Walk:
                     h = fit(h, desc, node, True)
             elif h._desc is not desc:
                 h = fit(h, desc, node, False)
-            self.send(edge, h)
+            if edge.leaf:
+                old = leaves.get(edge)
+                leaves[edge] = h if old is None else old + h
+            else:
+                self.send(edge, h)
 
     def run_node(self, node: Node, g: Any, anomaly: int) -> None:
         """One node: tensor hooks, captures, pre-hooks, the rules, hooks, and on to its edges."""
@@ -452,9 +457,10 @@ def _prepare(walk: Walk, roots: list[Any], inputs: list[tuple[Any, int]] | None)
             counts[edge] = counts.get(edge, 0)
     while todo:
         node = todo.pop()
-        if node.seq in nodes:
+        seq = node.seq
+        if seq in nodes:
             continue
-        nodes[node.seq] = node
+        nodes[seq] = node
         for edge in node.edges:
             if edge is None:
                 continue
