@@ -22,6 +22,8 @@ from adjoint.core.tensor_base import make_tensor
 
 __all__ = ["accumulate", "add_in_place", "fit", "keep_gradient", "own"]
 
+_add_reduce: Any = np.add.reduce
+
 # ---- fitting -------------------------------------------------------------------------------------
 
 
@@ -37,7 +39,10 @@ def fit(g: Any, desc: Descriptor, node: Node, raw: bool) -> Any:
             g = library.settle(g, desc)
             xp = library_of((g,)) or numpy_
         if g.shape != desc.shape:
-            g = _sum_to(xp, g, desc, node)
+            if type(g) is np.ndarray and g.shape[1:] == desc.shape:  # a bias: rows were added up
+                g = _add_reduce(g, 0, g.dtype)
+            else:
+                g = _sum_to(xp, g, desc, node)
         if g.dtype is not desc.numpy and g.dtype != desc.numpy:
             g = xp.astype(g, desc.numpy)
         return g

@@ -345,13 +345,16 @@ def _picker(plan: Plan) -> Any:
 
 def versions_of(saved: tuple[Any, ...]) -> tuple[int, ...] | None:
     """The versions of saved tensors; None when all are 0."""
-    versions = tuple(
-        [
-            v._counter.value if isinstance(v, TensorBase) and v._counter is not None else 0
-            for v in saved
-        ]
-    )
-    return versions if any(versions) else None
+    versions = []
+    written = False
+    for value in saved:
+        counter = value._counter if isinstance(value, TensorBase) else None
+        if counter is None or not counter.value:
+            versions.append(0)
+        else:
+            versions.append(counter.value)
+            written = True
+    return tuple(versions) if written else None
 
 
 def _straight_pull(plan: Plan) -> Pull:

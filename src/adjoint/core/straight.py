@@ -95,6 +95,8 @@ def run_straight(roots: list[tuple[Any, Any]], keep: bool) -> Unfinished | None:
                         h = fit(h, desc, node, True)
                 if edge is follow:  # x * x: both cotangents go to one place
                     g = _plus(g, h)
+                elif edge.leaf and edge not in leaves:
+                    leaves[edge] = h
                 elif follow is None and not edge.leaf and type(edge) is not OutEdge:
                     follow = edge
                     g = h

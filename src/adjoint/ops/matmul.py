@@ -7,6 +7,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from adjoint.core.errors import scalar_name
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.families import bilinear, general
@@ -31,8 +33,11 @@ def _second(xp: Any, g: Array, first: Array, transposed: bool) -> Array:
 
 
 def _is_transposed(mat2: Tensor) -> bool:
-    flags = getattr(mat2._array, "flags", None)
-    return flags is not None and flags.f_contiguous and not flags.c_contiguous
+    raw = mat2._array
+    if type(raw) is not np.ndarray:
+        return False
+    flags = raw.flags
+    return flags.f_contiguous and not flags.c_contiguous
 
 
 @bilinear(
@@ -300,6 +305,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         transposed = _t(weight)
         if bias is None:
             return mm(input, transposed)
+        a, b, c = input._desc, transposed._desc, bias._desc
+        if a.shape[1] == b.shape[0] and a.dtype is b.dtype is c.dtype:
+            return _addmm(bias, input, transposed, transposed=_is_transposed(transposed))
         return addmm(bias, input, transposed)
     if bias is not None and input.ndim > 2 and weight.ndim == 2:
         lead = input.shape[:-1]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["add_at", "index_add", "scatter_add"]
+__all__ = ["add_at", "counting", "index_add", "scatter_add"]
 
 Array = Any
 Shape = tuple[int, ...]
@@ -89,12 +89,27 @@ def _sparse() -> Any:
     return importlib.import_module("scipy.sparse")
 
 
+def counting(n: int) -> Array:
+    """0, 1, ..., n - 1, not to be written to."""
+    return _kept_counting(n) if n <= _FEW else np.arange(n)
+
+
+@functools.lru_cache(256)
+def _kept_counting(n: int) -> Array:
+    made = np.arange(n)
+    made.flags.writeable = False
+    return made
+
+
 def scatter_add(g: Array, shape: Shape, index: Array, axis: int) -> Array:
     """Zeros of ``shape`` to which ``g`` is added at ``index`` along an axis."""
     if g.shape != index.shape:
         g = g[tuple(slice(n) for n in index.shape)]
     made = np.zeros(shape, g.dtype)
     once = index.shape[axis] == 1  # no place is named twice
+    if once and index.ndim == 2 and axis == 1:
+        made[counting(len(index)), index[:, 0]] = g[:, 0]
+        return made
     if index.size <= _FEW // 8:
         grid: list[Any] = []
         for k, n in enumerate(index.shape):
