@@ -21,6 +21,8 @@ import numpy as np
 from adjoint.array.descriptor import plain
 from adjoint.core import mode as modes
 from adjoint.core.backward import grad
+from adjoint.core.duals import open_levels
+from adjoint.core.engine import run_backward
 from adjoint.core.mode import mode_bits
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.func.forward import jvp
@@ -210,13 +212,8 @@ def _recovered(
     pattern: ColoredPattern, products: dict[str, Any], dtype: Any, progress: Progress
 ) -> Any:
     """The matrix with that pattern whose products with a seed are as ``products`` tell."""
-    m, n = pattern.shape
-    found = {}
-    if pattern.column_colors is not None:
-        kind = "hvp" if pattern.mode == "hvp" else "jvp"
-        found[kind] = np.empty((int(pattern.column_colors.max(initial=-1)) + 1, m), dtype)
-    if pattern.row_colors is not None:
-        found["vjp"] = np.empty((int(pattern.row_colors.max(initial=-1)) + 1, n), dtype)
+    kinds = ("jvp", "vjp") if pattern.mode == "bidirectional" else (pattern.mode,)
+    found = {k: np.empty(shape, dtype) for k, shape in zip(kinds, pattern.compressed_shapes)}
     done, total = 0, pattern.n_colors
     for kind, start, matrix in pattern.seeds(dtype):
         target, product = found[kind], products[kind]
@@ -268,17 +265,18 @@ class Linearization:
         _check_tensor("jacobian", "what f returns", self.value)
         self.shape = (self.value.numel(), x.numel())
         self.dtype = self.value._desc.numpy
-        self._transposed: tuple[Tensor, Tensor] | None = None
+        self._recorded = _Recorded(self.value, self._x)
+        self._transposed: _Recorded | None = None
 
     def pull(self, v: Array) -> Array:
         """``v @ J``, for as many numbers as the output has elements."""
-        return _product(self.value, self._x, v)
+        return self._recorded.pull(v)
 
     def push(self, t: Array) -> Array:
         """``J @ t``, for as many numbers as the input has elements; see Note [Products]."""
         if self._transposed is None:
             self._transposed = self._transpose()
-        return _product(*self._transposed, t)
+        return self._transposed.pull(t)
 
     def push_once(self, t: Array) -> Array:
         """``J @ t`` by running the function once more, in forward mode: cheaper for one product."""
@@ -286,17 +284,17 @@ class Linearization:
         tangent = jvp(self._f, (x,), (_vector(t, x),))[1]
         return plain(tangent._array).reshape(-1)
 
-    def _transpose(self) -> tuple[Tensor, Tensor]:
-        """``v @ J`` recorded as a function of v, and v."""
+    def _transpose(self) -> _Recorded:
+        """``v @ J`` recorded as a function of v."""
         value = self.value
         v = make_tensor(np.zeros(value._desc.shape, self.dtype)).requires_grad_()
         if not value.requires_grad:
-            return make_tensor(np.zeros(self._x._desc.shape, self.dtype)), v
+            return _Recorded(make_tensor(np.zeros(self._x._desc.shape, self.dtype)), v)
         with mode_bits(on=modes.GRAD):
             (pulled,) = grad(
                 value, self._x, v, create_graph=True, allow_unused=True, materialize_grads=True
             )
-        return pulled, v
+        return _Recorded(pulled, v)
 
 
 class Curvature:
@@ -331,19 +329,52 @@ class Curvature:
                 )
         self.shape = (x.numel(), x.numel())
         self.dtype = x._desc.numpy
+        self._recorded = _Recorded(self.gradient, self._x)
 
     def push(self, t: Array) -> Array:
         """``H @ t``, for as many numbers as the input has elements."""
-        return _product(self.gradient, self._x, t)
+        return self._recorded.pull(t)
 
 
-def _product(output: Tensor, x: Tensor, v: Array) -> Array:
-    """``v @ J`` for the recorded ``output`` as a function of ``x``, flat."""
-    if output.requires_grad:
-        (found,) = grad(output, x, _vector(v, output), retain_graph=True, allow_unused=True)
-        if found is not None:
-            return plain(found._array).reshape(-1)
-    return np.zeros(x.numel(), x._desc.numpy)
+class _Recorded:
+    """A recorded output as a function of a leaf, for any number of backward passes."""
+
+    def __init__(self, output: Tensor, x: Tensor) -> None:
+        self.output = output
+        self.x = x
+        self.alone = output.requires_grad and _is_only_leaf(output._edge, x._edge)
+
+    def pull(self, v: Array) -> Array:
+        """``v @ J``, flat."""
+        output, x = self.output, self.x
+        if output.requires_grad:
+            v = np.asarray(v, output._desc.numpy).reshape(output._desc.shape)
+            if self.alone and not open_levels:
+                # no other leaf is there to disturb: the shortest walk, into the gradient of x
+                leaf = x._edge
+                run_backward([(output._edge, v)], keep=True, create=False)
+                found, leaf.grad = leaf.grad, None
+            else:
+                (found,) = grad(output, x, make_tensor(v), retain_graph=True, allow_unused=True)
+            if found is not None:
+                return plain(found._array).reshape(-1)
+        return np.zeros(x.numel(), x._desc.numpy)
+
+
+def _is_only_leaf(edge: Any, leaf: Any) -> bool:
+    """Whether backward from an edge reaches no leaf but one."""
+    seen, todo = set(), [edge]
+    while todo:
+        edge = todo.pop()
+        if edge is None or edge is leaf:
+            continue
+        if edge.leaf:
+            return False
+        node = edge.node
+        if node.seq not in seen:
+            seen.add(node.seq)
+            todo += node.edges
+    return True
 
 
 def _vector(v: Array, like: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ __all__ = ["ColoredPattern", "Seeds"]
 
 _MODES = ("jvp", "vjp", "bidirectional", "hvp")
 _FORMAT = 1
+_CHUNK = 64
+_SEEDS_KEPT = 1 << 20  # elements of seed matrices
 
 
 class Seeds(NamedTuple):
@@ -54,7 +56,10 @@ class ColoredPattern:
     True
     """
 
-    __slots__ = ("_column_colors", "_csr", "_mode", "_order", "_recovery", "_row_colors")
+    __slots__ = (
+        *("_column_colors", "_counts", "_csr", "_mode", "_order", "_recovery", "_row_colors"),
+        "_seeds",
+    )
 
     _csr: Csr
     _mode: str
@@ -62,6 +67,8 @@ class ColoredPattern:
     _row_colors: Array | None
     _order: Array | None
     _recovery: tuple[Array, int] | Substitution | None
+    _counts: tuple[int, int]
+    _seeds: tuple[Any, list[Seeds]] | None
 
     def __init__(
         self,
@@ -94,10 +101,9 @@ class ColoredPattern:
             raise ValueError(f"mode {mode!r} is none of {', '.join(map(repr, _MODES))}")
         if mode == "hvp" and m != n:
             raise ValueError(f"a Hessian is square; this pattern has shape {m}x{n}")
-        values = (csr, mode, columns, rows, position, None)
-        for name, value in zip(
-            ("_csr", "_mode", "_column_colors", "_row_colors", "_order", "_recovery"), values
-        ):
+        counts = (count(columns), count(rows))
+        values = (columns, counts, csr, mode, position, None, rows, None)
+        for name, value in zip(self.__slots__, values):
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -185,7 +191,7 @@ class ColoredPattern:
     @property
     def n_colors(self) -> int:
         """How many products one evaluation takes."""
-        return count(self._column_colors) + count(self._row_colors)
+        return sum(self._counts)
 
     @property
     def T(self) -> ColoredPattern:
@@ -200,12 +206,22 @@ class ColoredPattern:
 
     # ---- products and back -------------------------------------------------------------------
 
-    def seeds(self, dtype: Any = np.float64, chunk: int = 64) -> Iterator[Seeds]:
+    def seeds(self, dtype: Any = np.float64, chunk: int = _CHUNK) -> Iterator[Seeds]:
         """Yield the seed matrices in pieces of at most ``chunk`` rows: 1 where a column (or row)
-        has the colour, 0 elsewhere. For "bidirectional", those for "jvp" come first.
+        has the colour, 0 elsewhere. For "bidirectional", those for "jvp" come first. Small ones are
+        kept for the next time; none may be written to.
         """
         if chunk < 1:
             raise ValueError(f"chunk must be at least 1, got {chunk}")
+        if chunk != _CHUNK or self.n_colors * max(self.shape) > _SEEDS_KEPT:
+            yield from self._made_seeds(dtype, chunk)
+            return
+        if self._seeds is None or self._seeds[0] != dtype:
+            object.__setattr__(self, "_seeds", (dtype, list(self._made_seeds(dtype, chunk))))
+        assert self._seeds is not None
+        yield from self._seeds[1]
+
+    def _made_seeds(self, dtype: Any, chunk: int) -> Iterator[Seeds]:
         kinds = (
             ("hvp" if self._mode == "hvp" else "jvp", self._column_colors),
             ("vjp", self._row_colors),
@@ -213,13 +229,15 @@ class ColoredPattern:
         for kind, colors in kinds:
             if colors is None:
                 continue
+            used = count(colors)
             by_color = np.argsort(colors, kind="stable")
-            ends = np.searchsorted(colors[by_color], np.arange(count(colors) + 1))
-            for start in range(0, count(colors), chunk):
-                stop = min(start + chunk, count(colors))
+            ends = np.searchsorted(colors[by_color], np.arange(used + 1))
+            for start in range(0, used, chunk):
+                stop = min(start + chunk, used)
                 lines = by_color[ends[start] : ends[stop]]
                 matrix = np.zeros((stop - start, len(colors)), dtype)
                 matrix[colors[lines] - start, lines] = 1
+                matrix.flags.writeable = False
                 yield Seeds(kind, start, matrix)
 
     def recover(self, *compressed: Any) -> Array:
@@ -231,7 +249,7 @@ class ColoredPattern:
         Raises: ValueError for other shapes, or if the colours turn out not to be a colouring.
         """
         arrays = [np.asarray(part) for part in compressed]
-        expected = self._compressed_shapes()
+        expected = self.compressed_shapes
         if [part.shape for part in arrays] != expected:
             shapes = " and ".join(str(part.shape) for part in arrays)
             wanted = " and ".join(map(str, expected))
@@ -247,7 +265,7 @@ class ColoredPattern:
         """Return the products of a known matrix with the seeds: what `recover` undoes."""
         kinds = [] if self._mode == "vjp" else ["hvp" if self._mode == "hvp" else "jvp"]
         kinds += ["vjp"] if self._row_colors is not None else []
-        found = {k: np.zeros(s, matrix.dtype) for k, s in zip(kinds, self._compressed_shapes())}
+        found = {k: np.zeros(s, matrix.dtype) for k, s in zip(kinds, self.compressed_shapes)}
         for kind, start, seed in self.seeds(matrix.dtype):
             product = seed @ matrix if kind == "vjp" else (matrix @ seed.T).T
             found[kind][start : start + len(seed)] = product
@@ -274,13 +292,15 @@ class ColoredPattern:
         self._recovered()
         return self
 
-    def _compressed_shapes(self) -> list[tuple[int, int]]:
+    @property
+    def compressed_shapes(self) -> list[tuple[int, int]]:
+        """The shapes of the matrices of products that `recover` takes."""
         m, n = self.shape
         shapes = []
         if self._column_colors is not None:
-            shapes.append((count(self._column_colors), m))
+            shapes.append((self._counts[0], m))
         if self._row_colors is not None:
-            shapes.append((count(self._row_colors), n))
+            shapes.append((self._counts[1], n))
         return shapes
 
     def _recovered(self) -> tuple[Array, int] | Substitution:
@@ -376,7 +396,7 @@ class ColoredPattern:
             self._mode,
         ]
         if self._mode == "bidirectional":
-            facts.append(f"{count(self._column_colors)} + {count(self._row_colors)} colours")
+            facts.append(f"{self._counts[0]} + {self._counts[1]} colours")
         else:
             facts.append(f"{self.n_colors} colour{'' if self.n_colors == 1 else 's'}")
         if self.substitution:
@@ -399,7 +419,7 @@ class ColoredPattern:
         title = " · ".join((_size(self._csr).replace("x", " × "), *self._facts()[1:]))
         rows = self._row_colors
         if rows is not None:  # numbered on from those of the columns
-            rows = np.where(rows < 0, -1, rows + count(self._column_colors))
+            rows = np.where(rows < 0, -1, rows + self._counts[0])
         return picture.svg(self._csr, groups, self._column_colors, rows, title)
 
     def _groups(self) -> Array:

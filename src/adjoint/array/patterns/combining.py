@@ -109,6 +109,9 @@ class Reductions(Picking):
         if not isinstance(x, PatternArray) or not sets.ndim:
             return sets.copy()
         made = np.moveaxis(sets, axis, -1).copy()
+        most = np.cumsum(self.table.lengths(made), axis=-1, dtype=np.int64)
+        if not self.table.fits(np.minimum(most, self.table.size).sum()):
+            return np.expand_dims(self.along(sets, (axis,)), axis)
         distance = 1
         while distance < made.shape[-1]:
             joined = self.table.join(made[..., distance:], made[..., :-distance])

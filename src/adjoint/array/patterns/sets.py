@@ -30,6 +30,8 @@ Note [Collecting]
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,7 +47,10 @@ _LARGE = 1 << 27  # entries of the table that one union may add
 _LARGEST = (1 << 31) - (1 << 27)  # entries that the table may have
 _FIRST_COLLECTION = 1 << 23
 _FEW = 4  # unions that are made one by one
-_WIDE = 24  # parts of more elements than this, on average, are compared before they are joined
+_PIECE = 1 << 23  # entries that are worked on at a time
+_MUCH = 16  # times larger than another set: worth a look whether it contains that
+_REPEATED = 8  # inputs per set from which on a group is searched for repetitions
+_WIDE = 24  # sets of more inputs than this are compared before they are joined
 
 
 class Sets:
@@ -161,49 +166,70 @@ class Sets:
         """The unions of pairs of different sets that are not empty."""
         if len(a) <= _FEW:
             return np.array([self._join_one(i, j) for i, j in zip(a, b)], NUMBER)
-        work = self.lengths(a).sum(dtype=np.int64) + self.lengths(b).sum(dtype=np.int64)
-        if work > _WIDE * len(a):
+        wide = np.maximum(self.lengths(a), self.lengths(b)) > _WIDE
+        if not wide.any():
+            return self._join_rows(a, b)
+        if wide.all():
             return self._join_wide(a, b)
-        return self._join_rows(a, b)
+        made = np.empty(len(a), NUMBER)
+        made[wide] = self._join_wide(a[wide], b[wide])
+        made[~wide] = self._join_rows(a[~wide], b[~wide])
+        return made
 
     def _join_rows(self, a: Array, b: Array) -> Array:
-        table = self._table()
-        joined = table[a] + table[b]
-        counts = np.diff(joined.indptr)
-        made = np.where(counts == self.lengths(a), a, np.where(counts == self.lengths(b), b, 0))
-        return self._enter(made, joined.indptr, joined.indices)
+        made = np.empty(len(a), NUMBER)
+        for part in _pieces(self.lengths(a) + self.lengths(b)):
+            i, j = a[part], b[part]
+            table = self._table()
+            joined = table[i] + table[j]
+            counts = np.diff(joined.indptr)
+            known = np.where(
+                counts == self.lengths(i), i, np.where(counts == self.lengths(j), j, 0)
+            )
+            made[part] = self._enter(known, joined.indptr, joined.indices)
+        return made
 
     def _join_wide(self, a: Array, b: Array) -> Array:
         """Pairs of large sets: each pair once, and a look whether one is part of the other."""
-        low, high = np.minimum(a, b).astype(np.int64), np.maximum(a, b)
-        pairs, which = np.unique(low * (1 << 31) + high, return_inverse=True)
-        a, b = (pairs >> 31).astype(NUMBER), (pairs & ((1 << 31) - 1)).astype(NUMBER)
+        pairs, which = _distinct(np.minimum(a, b), np.maximum(a, b))
+        a, b = pairs
         smaller = self.lengths(a) <= self.lengths(b)
         small, large = np.where(smaller, a, b), np.where(smaller, b, a)
-        made = np.where(self._contained(small, large), large, 0).astype(NUMBER)
+        made = np.zeros(len(a), NUMBER)
+        # where sets are of like size, joining them takes no longer than looking
+        apart = np.flatnonzero(_MUCH * self.lengths(small).astype(np.int64) < self.lengths(large))
+        made[apart] = np.where(self._contained(small[apart], large[apart]), large[apart], 0)
         rest = np.flatnonzero(made == 0)
         if len(rest):
             small, large = small[rest], large[rest]
             entries = self.lengths(small) + self.lengths(large).astype(np.int64)
-            if np.minimum(entries, self.size).sum() > _LARGE:
+            if not self.fits(np.minimum(entries, self.size).sum()):
                 made[rest] = self._union_of_all(np.concatenate((small, large)))
             else:
                 made[rest] = self._join_rows(small, large)
-        return made[which.reshape(-1)]
+        return made[which]
+
+    def fits(self, entries: Any) -> bool:
+        """Whether the table may grow by so many entries at once; see Note [Widening]."""
+        return int(entries) <= _LARGE
 
     def _contained(self, small: Array, large: Array) -> Array:
-        """Whether each small set is part of the large one: by bisection in the sorted rows."""
+        """Whether each small set is part of the large one."""
+        found = np.zeros(len(small), np.bool_)
+        for part in _pieces(self.lengths(small)):
+            found[part] = self._look_up(small[part], large[part])
+        return found
+
+    def _look_up(self, small: Array, large: Array) -> Array:
+        """`_contained` by bisection in the sorted rows."""
         counts = self.lengths(small)
-        total = int(counts.sum(dtype=np.int64))
-        if total > _LARGE:
-            return np.zeros(len(small), np.bool_)
         ends = np.cumsum(counts, dtype=np.int64)
-        places = np.arange(total) + np.repeat(self._start[small] - (ends - counts), counts)
+        places = np.arange(ends[-1]) + np.repeat(self._start[small] - (ends - counts), counts)
         wanted = self._inputs[places]
         low = np.repeat(self._start[large], counts).astype(np.int64)
         stop = np.repeat(self._start[large + 1], counts).astype(np.int64)
         high = stop.copy()
-        for _ in range(int(self.lengths(large).max(initial=1)).bit_length()):
+        for _ in range(int(self.lengths(large).max()).bit_length()):
             middle = (low + high) >> 1
             below = self._inputs[np.minimum(middle, stop - 1)] < wanted
             open_ = low < high
@@ -214,33 +240,44 @@ class Sets:
 
     def _unite_groups(self, start: Array, numbers: Array) -> Array:
         """The unions of groups that are not empty."""
+        if self.lengths(numbers).sum(dtype=np.int64) > _REPEATED * len(numbers):
+            group = np.repeat(np.arange(len(start) - 1), np.diff(start))
+            (group, numbers), _ = _distinct(group, numbers)
+            start = np.searchsorted(group, np.arange(len(start)))
+        entries = np.add.reduceat(self.lengths(numbers), start[:-1], dtype=np.int64)
+        made = np.empty(len(entries), NUMBER)
+        if not self.fits(np.minimum(entries, self.size).sum()):
+            made[:] = self._union_of_all(numbers)
+            return made
+        for part in _pieces(entries):
+            first, last = start[part.start], start[part.stop]
+            chosen = start[part.start : part.stop + 1] - first
+            made[part] = self._unite_piece(chosen, numbers[first:last])
+        return made
+
+    def _unite_piece(self, start: Array, numbers: Array) -> Array:
         import scipy.sparse  # noqa: PLC0415 - on first use
 
-        counts = np.add.reduceat(self.lengths(numbers), start[:-1], dtype=np.int64)
-        if np.minimum(counts, self.size).sum() > _LARGE:
-            everything = self._union_of_all(numbers)
-            return np.full(len(start) - 1, everything, NUMBER)
-        shape = (len(start) - 1, self._count)
+        lengths = self.lengths(numbers)
         groups = scipy.sparse.csr_array(
-            (np.ones(len(numbers), np.bool_), numbers, start.astype(NUMBER)), shape=shape
+            (np.ones(len(numbers), np.bool_), numbers, start.astype(NUMBER)),
+            shape=(len(start) - 1, self._count),
         )
         united = groups @ self._table()
         united.sort_indices()
-        largest = np.maximum.reduceat(self.lengths(numbers), start[:-1])
         found = np.diff(united.indptr)
-        made = np.zeros(len(start) - 1, NUMBER)
-        same = np.flatnonzero(found == largest)
-        if len(same):  # one part has it all
-            whole = self.lengths(numbers) == np.repeat(found, np.diff(start))
-            picked = np.maximum.reduceat(np.where(whole, numbers, 0), start[:-1])
-            made[same] = picked[same]
-        return self._enter(made, united.indptr, united.indices)
+        # a part that has it all gives its number
+        whole = np.where(lengths == np.repeat(found, np.diff(start)), numbers, 0)
+        known = np.maximum.reduceat(whole, start[:-1])
+        return self._enter(known, united.indptr, united.indices)
 
     def _union_of_all(self, numbers: Array) -> int:
         """The number of one set with all inputs of the given sets."""
+        chosen = np.zeros(self._count, np.bool_)
+        chosen[numbers] = True
         present = np.zeros(self.size, np.bool_)
-        for number in np.unique(numbers):
-            present[self._inputs[self._start[number] : self._start[number + 1]]] = True
+        inputs = self._inputs[: self._used]
+        present[inputs[np.repeat(chosen, np.diff(self._start[: self._count + 1]))]] = True
         return self._enter_one(np.flatnonzero(present).astype(NUMBER))
 
     def _join_one(self, i: Any, j: Any) -> int:
@@ -342,3 +379,22 @@ def _grown(array: Array, used: int, more: int) -> Array:
     made = np.empty(max(used + more, used + used // 2), array.dtype)
     made[:used] = array[:used]
     return made
+
+
+def _pieces(entries: Array) -> Iterator[slice]:
+    """Slices that cover all rows, each with about as many entries as are worked on at a time."""
+    if len(entries):
+        ends = np.cumsum(entries, dtype=np.int64)
+        marks = np.searchsorted(ends, np.arange(_PIECE, ends[-1], _PIECE))
+        cuts = np.unique(np.concatenate(([0], marks + 1, [len(entries)])))
+        for first, last in pairwise(cuts[cuts <= len(entries)].tolist()):
+            yield slice(first, last)
+
+
+def _distinct(a: Array, b: Array) -> tuple[tuple[Array, Array], Array]:
+    """The different pairs of numbers, in order, and which of them each pair is."""
+    key = a.astype(np.int64) * (1 << 31) + b
+    pairs = np.sort(key)
+    pairs = pairs[np.append(True, pairs[1:] != pairs[:-1])]
+    split = (pairs >> 31).astype(NUMBER), (pairs & ((1 << 31) - 1)).astype(NUMBER)
+    return split, np.searchsorted(pairs, key)
