@@ -38,8 +38,8 @@ class Walk:
     """The state of one backward: which world, what to keep, what to capture."""
 
     __slots__ = (
-        *("accumulate", "captured", "captures", "counts", "entries", "general", "heap", "keep"),
-        *("leaves", "needed", "raw", "roots", "watched"),
+        *("__weakref__", "accumulate", "captured", "captures", "counts", "entries", "general"),
+        *("heap", "keep", "leaves", "needed", "raw", "roots", "watched"),
     )
 
     def __init__(self, raw: bool, keep: bool, accumulate: bool) -> None:

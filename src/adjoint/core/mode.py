@@ -20,6 +20,7 @@ SAVED_HOOKS: Final = 4
 ANOMALY: Final = 8
 OVERRIDES_OFF: Final = 16
 LIBRARIES: Final = 32  # arrays of other libraries than NumPy may be among the operands
+MASKED: Final = 128  # zero cotangents contribute nothing
 
 mode: ContextVar[int] = ContextVar("adjoint_mode", default=GRAD)
 get_mode = mode.get

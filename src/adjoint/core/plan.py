@@ -59,20 +59,8 @@ class Plan:
     """
 
     __slots__ = (
-        *(
-            "bare",
-            "exact",
-            "fitting",
-            "frees",
-            "getters",
-            "indices",
-            "kinds",
-            "names",
-            "needs",
-            "op",
-            "pick",
-        ),
-        *("passing", "positions", "placed", "pull", "rules", "whole"),
+        *("bare", "exact", "fitting", "frees", "getters", "indices", "kinds", "names", "needs"),
+        *("op", "passing", "pick", "positions", "placed", "pull", "rules", "whole"),
     )
 
     runs_undefined = False  # whether the rules want to run when no cotangent arrived
@@ -300,6 +288,9 @@ class Plan:
 
 def _output(saved: Any, edge: Any, desc: Any) -> Any:
     """A saved output at its place on the tape; one that was kept as a Tensor is dual."""
+    if type(saved) is PackedValue:  # one of several: the node knows only the tuple
+        saved = saved.unpack(edge.node, "result")
+        return make_tensor(saved._array, edge, saved._desc)
     if not isinstance(saved, TensorBase):
         return make_tensor(saved, edge, desc)
     made = make_tensor(saved._array, edge, desc)

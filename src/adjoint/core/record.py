@@ -21,6 +21,7 @@ from adjoint.core import mode as modes
 from adjoint.core.duals import open_levels
 from adjoint.core.engine import running
 from adjoint.core.forward import push
+from adjoint.core.hooks import NodeHooks
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node, OutEdge, next_seq
 from adjoint.core.op import Op
@@ -289,9 +290,13 @@ def _packed(plan: Any, saved: tuple[Any, ...], out: Any, node: Node) -> tuple[An
             continue
         if isinstance(stack[-1], str):
             raise RuntimeError(stack[-1])
+        # Unpacking runs the user's code: in the engine, which knows the walk, not the straight one.
+        node.hooks = NodeHooks()
         if is_output and isinstance(out, tuple):
-            continue
-        values[i] = pack(make_tensor(value) if is_output else value, is_output, node)
+            edges = [plan.op.out_edge(node, k) for k in range(len(out))]
+            values[i] = tuple([pack(make_tensor(v), True, e) for v, e in zip(value, edges)])
+        else:
+            values[i] = pack(make_tensor(value) if is_output else value, is_output, node)
     return tuple(values)
 
 

@@ -29,6 +29,7 @@ from adjoint.array.descriptor import library_of
 from adjoint.core import errors
 from adjoint.core import mode as modes
 from adjoint.core.fitting import fit
+from adjoint.core.hooks import NodeHooks
 from adjoint.core.node import Node, ViewSink, next_seq, node_of
 from adjoint.core.plan import tensor_world
 from adjoint.core.tensor_base import TensorBase, make_tensor, slow_descriptor
@@ -319,7 +320,9 @@ def rebase(t: Any, node: Node) -> None:
     if op is not None:  # (a custom Function asks its edges which gradients are wanted)
         node.edges = (None, *node.edges[1:])
     saved = (node, side.steps, t._desc, shown)
-    base._edge = _bare_node(CopySlices, edges, saved, _copy_slices_plan, base._desc)
+    base._edge = made = _bare_node(CopySlices, edges, saved, _copy_slices_plan, base._desc)
+    if node.node.hooks is not None:  # the write's node wants the engine to run it
+        made.hooks = NodeHooks()
     _move_retained(base)
 
 

@@ -1,5 +1,5 @@
-"""Utilities: data loading, hooks, trees of containers."""
+"""Utilities: checkpoints, data loading, hooks, trees of containers."""
 
-from adjoint.utils import _pytree, data, hooks
+from adjoint.utils import _pytree, checkpoint, data, hooks
 
-__all__ = ["_pytree", "data", "hooks"]
+__all__ = ["_pytree", "checkpoint", "data", "hooks"]
