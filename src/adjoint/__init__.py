@@ -33,6 +33,7 @@ from adjoint.autograd.grad_mode import (
     enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad,
     set_grad_enabled,
 )
+from adjoint.autograd.masked import is_masked_gradients_enabled, masked_gradients
 from adjoint.core.plan import set_tensor_world as _set_tensor_world
 from adjoint.ops import vocabulary as _vocabulary
 from adjoint.ops.adaptive_pool import adaptive_avg_pool1d, adaptive_max_pool1d
@@ -221,11 +222,13 @@ __all__ = [
     "half", "hsplit", "hypot", "iinfo", "imag", "index_add", "index_copy", "index_fill",
     "index_put", "index_select", "inf", "inference_mode", "initial_seed", "int", "int8", "int16",
     "int32", "int64", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_complex",
-    "is_floating_point", "is_grad_enabled", "is_inference_mode_enabled", "is_nonzero", "is_tensor",
+    "is_floating_point", "is_grad_enabled", "is_inference_mode_enabled",
+    "is_masked_gradients_enabled", "is_nonzero", "is_tensor",
     "isclose", "isfinite", "isinf", "isnan", "isreal", "kthvalue", "layer_norm", "layout", "le",
     "lerp", "less", "less_equal", "lgamma", "linspace", "log", "log1p", "log2", "log10",
     "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logit",
-    "logspace", "logsumexp", "long", "lt", "manual_seed", "masked_fill", "masked_scatter",
+    "logspace", "logsumexp", "long", "lt", "manual_seed", "masked_fill", "masked_gradients",
+    "masked_scatter",
     "masked_select", "matmul", "max", "max_pool1d", "max_pool2d", "max_pool3d", "maximum", "mean",
     "median", "memory_format", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "msort",
     "mul", "multinomial", "multiply", "mv", "nan", "nan_to_num", "nansum", "narrow", "ne", "neg",

@@ -29,6 +29,7 @@ from adjoint.core import mode as modes
 from adjoint.core.duals import ceiling, levels_of, open_levels
 from adjoint.core.hooks import NodeHooks
 from adjoint.core.inplace import bump
+from adjoint.core.masked import masked
 from adjoint.core.mode import get_mode, set_mode
 from adjoint.core.node import Node, next_seq
 from adjoint.core.tensor_base import TensorBase, make_tensor
@@ -245,7 +246,7 @@ def _record(
     descs = tuple([o._desc if isinstance(o, TensorBase) else None for o in outputs])
     node.desc = descs[0] if single else descs
     node.edges = tuple([tensor._edge for tensor in inputs])
-    node.plan = function_plan
+    node.plan = masked(function_plan) if mode & modes.MASKED else function_plan
     node.seq = next_seq()
     # With a hook state the straight walk hands over to the engine, where None gradients travel on.
     node.hooks = NodeHooks()

@@ -19,6 +19,8 @@ from typing import Any
 from adjoint.core import errors
 from adjoint.core import mode as modes
 from adjoint.core.duals import ceiling, copy_tangents, without
+from adjoint.core.masked import mark, unmarked
+from adjoint.core.mode import mode_bits
 from adjoint.core.node import Node, OutEdge
 from adjoint.core.saved import PackedValue, pack, saved_hooks
 from adjoint.core.tensor_base import TensorBase, make_tensor, show_cotangent
@@ -172,6 +174,8 @@ class FunctionPlan:
     names: tuple[str, ...] = ()
     runs_undefined = True
 
+    masked: Any = None
+
     def pull(self, node: BackwardCFunction, g: Any) -> tuple[Any, ...]:
         """On raw arrays: the user's function sees Tensors all the same."""
         several = type(node.desc) is tuple
@@ -188,7 +192,27 @@ class FunctionPlan:
         raise AttributeError(f"'{node.name()}' object has no attribute '{attribute}'")
 
 
+class MaskedFunctionPlan(FunctionPlan):
+    """The same under masked gradients: the function's products leave out zero cotangents."""
+
+    def pull(self, node: BackwardCFunction, g: Any) -> tuple[Any, ...]:
+        """On raw arrays."""
+        several = type(node.desc) is tuple
+        grads = [None if x is None else make_tensor(x) for x in (g if several else (g,))]
+        results = self.pull_tensors(node, grads if several else grads[0])
+        return tuple([None if r is None else r._array for r in results])
+
+    def pull_tensors(self, node: BackwardCFunction, g: Any) -> tuple[Any, ...]:
+        """On Tensors: cotangents are marked on the way in, gradients unmarked on the way out."""
+        several = type(node.desc) is tuple
+        grads = [None if x is None else mark(x) for x in (g if several else (g,))]
+        with mode_bits(on=modes.MASKED):
+            results = _call_backward(node, grads)
+        return tuple([unmarked(r) for r in results])
+
+
 function_plan: Any = FunctionPlan()
+function_plan.masked = MaskedFunctionPlan()
 
 
 class BackwardCFunction(Node):

@@ -26,6 +26,7 @@ from adjoint.core.duals import open_levels
 from adjoint.core.errors import type_name
 from adjoint.core.fitting import accumulate, fit, keep_gradient
 from adjoint.core.hooks import NodeHooks
+from adjoint.core.masked import masked
 from adjoint.core.mode import get_mode, set_mode
 from adjoint.core.node import AccumulateGrad, Node, OutEdge
 from adjoint.core.straight import flush_lock, run_straight
@@ -39,12 +40,13 @@ class Walk:
 
     __slots__ = (
         *("__weakref__", "accumulate", "captured", "captures", "counts", "entries", "general"),
-        *("heap", "keep", "leaves", "needed", "raw", "roots", "watched"),
+        *("heap", "keep", "leaves", "masked", "needed", "raw", "roots", "watched"),
     )
 
     def __init__(self, raw: bool, keep: bool, accumulate: bool) -> None:
         self.raw = raw
         self.general = bool(get_mode() & modes.LIBRARIES)  # cotangents may not be NumPy's arrays
+        self.masked = bool(get_mode() & modes.MASKED)
         self.keep = keep
         self.accumulate = accumulate
         self.entries: dict[int, list[Any]] = {}  # sequence number -> [node, cotangent(s)]
@@ -121,7 +123,7 @@ class Walk:
                 self.captured[index] = g
         if needed is not None and node.seq not in needed:
             return
-        plan = node.plan
+        plan = masked(node.plan) if self.masked else node.plan
         if raw:
             pull = plan.pull_general if self.general and plan.exact else plan.pull
             r = pull(node, g)
@@ -174,7 +176,7 @@ class Walk:
             return
         if hooks is not None and hooks.pre:
             g = self.pre_hooks(node, hooks, g)
-        plan = node.plan
+        plan = masked(node.plan) if self.masked else node.plan
         undefined = all(x is None for x in g) if several else g is None
         if undefined and not plan.runs_undefined:
             r: Any = (None,) * len(node.edges)
@@ -416,7 +418,7 @@ def run_backward(
     set_mode(before | modes.GRAD if create else before & ~modes.GRAD)
     try:
         if inputs is None and not (
-            world or watched_leaves[0] or before & (modes.ANOMALY | modes.LIBRARIES)
+            world or watched_leaves[0] or before & (modes.ANOMALY | modes.LIBRARIES | modes.MASKED)
         ):
             unfinished = run_straight(roots, keep)
             if unfinished is None:

@@ -28,6 +28,7 @@ from adjoint.core import mode as modes
 from adjoint.core.duals import copy_tangents, levels_of, outside, set_tangent, tangent_of, without
 from adjoint.core.engine import run_backward
 from adjoint.core.fitting import fit
+from adjoint.core.masked import Cotangent, Library, finite, plain
 from adjoint.core.mode import get_mode, mode_bits
 from adjoint.core.node import AccumulateGrad, Node
 from adjoint.core.plan import INDICES, NEEDS, OPERAND, OUT, SHAPE, SHAPES, tensor_world
@@ -66,7 +67,10 @@ def tangents_at(
     if all(t is None for t in given):
         return none
     call = _Call(op, operands, params, outs, number, tuple(given))
-    found = _PUSHES[rule_of(op, call.is_complex())](call)
+    pushed = _PUSHES[rule_of(op, call.is_complex())]
+    found = pushed(call)
+    if get_mode() & modes.MASKED and not finite(found):
+        found = plain(pushed(call.mask()))
     if found is None:
         return none
     results = found if isinstance(found, tuple) else (found,)
@@ -107,7 +111,7 @@ def _fitted(t: Any, out: Any) -> Any:
 class _Call:
     """One call of an operator as the world outside a level sees it, and the tangents ``given``."""
 
-    __slots__ = ("given", "number", "op", "operands", "outs", "params")
+    __slots__ = ("given", "masked", "number", "op", "operands", "outs", "params", "xp")
 
     def __init__(
         self,
@@ -126,6 +130,18 @@ class _Call:
         self.outs = outs
         self.number = number
         self.given = given
+        self.masked = False
+        self.xp = tensor_world()
+
+    def mask(self) -> _Call:
+        """The call itself, to be pushed with tangents whose zeros contribute nothing."""
+        self.masked = True
+        self.xp = Library(self.xp)
+        return self
+
+    def tagged(self, t: Any) -> Any:
+        """A tangent as the rules are to see it (core/masked.py)."""
+        return Cotangent(tensor_world(), t) if self.masked and t is not None else t
 
     def off_tape(self) -> _Call:
         """The same call, with nothing that gradients could flow to."""
@@ -136,6 +152,7 @@ class _Call:
             self.number,
             self.given,
         )
+        made.masked, made.xp = self.masked, self.xp
         made.operands = tuple([_off_tape(o) for o in self.operands])
         made.outs = tuple([_off_tape(outside(o, self.number)) for o in self.outs])
         return made
@@ -195,8 +212,9 @@ def _own(call: _Call) -> Any:
     assert rule is not None
     op = call.op
     places = [i for i in range(len(call.given)) if _has_rule(op, i)]
-    t = call.given if op.joint or len(places) > 1 else call.given[places[0]]
-    return rule.function(tensor_world(), t, *call.values(rule.names))
+    tangents = tuple([call.tagged(t) for t in call.given])
+    t = tangents if op.joint or len(places) > 1 else tangents[places[0]]
+    return rule.function(call.xp, t, *call.values(rule.names))
 
 
 def _linear(call: _Call) -> Any:
@@ -216,15 +234,18 @@ def _bilinear(call: _Call) -> Any:
     total: Any = None
     for i, t in enumerate(call.given):
         if t is not None:
-            moved = (*call.operands[:i], t, *call.operands[i + 1 :])
-            term = call.op.call(*moved, **call.params)
+            moved = (*call.operands[:i], call.tagged(t), *call.operands[i + 1 :])
+            if call.masked:
+                term = call.op.forward(call.xp, *moved, **call.params)
+            else:
+                term = call.op.call(*moved, **call.params)
             total = term if total is None else total + term
     return total
 
 
 def _elementwise(call: _Call) -> Any:
     """The vjp rules: the Jacobian is diagonal, and thereby its own transpose."""
-    xp = tensor_world()
+    xp = call.xp
     out = call.outs[0]._desc
     if out.dtype.is_complex and not call.op.holomorphic:
         return _derived(call)
@@ -232,7 +253,7 @@ def _elementwise(call: _Call) -> Any:
     for rule, t in zip(call.op.rules, call.given):
         if rule is None or t is None:
             continue
-        wide = t if t._desc.shape == out.shape else xp.broadcast_to(t, out.shape)
+        wide = call.tagged(t if t._desc.shape == out.shape else xp.broadcast_to(t, out.shape))
         if t._desc.dtype.is_complex and not out.dtype.is_complex:
             # a real function of complex numbers: what is pulled back for 1 is its gradient
             slope = rule.function(xp, xp.ones_like(call.outs[0]), *call.values(rule.names))
@@ -245,8 +266,8 @@ def _elementwise(call: _Call) -> Any:
 
 def _reduction(call: _Call) -> Any:
     """The sum of the tangent times what is pulled back for 1: every element enters one result."""
-    xp = tensor_world()
-    rule, t = call.op.rules[0], call.given[0]
+    xp = call.xp
+    rule, t = call.op.rules[0], call.tagged(call.given[0])
     assert rule is not None
     slope = rule.function(xp, xp.ones_like(call.outs[0]), *call.values(rule.names))
     axis = call.params["axis"]

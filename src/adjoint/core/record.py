@@ -22,6 +22,7 @@ from adjoint.core.duals import open_levels
 from adjoint.core.engine import running
 from adjoint.core.forward import push
 from adjoint.core.hooks import NodeHooks
+from adjoint.core.masked import composed, mark_results, masked, masked_forward
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node, OutEdge, next_seq
 from adjoint.core.op import Op
@@ -51,6 +52,10 @@ def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
                     return _refuse(op, operands, i)
     if op.check is not None:
         op.check(operands)
+    if get_mode() & modes.MASKED and get_mode() & modes.GRAD:
+        product = composed(op, operands, params)
+        if product is not None:
+            return product
     raw_out, _ = compute(op, operands, params)
     if type(raw_out) is tuple:
         library = library_of(raw_out)
@@ -63,7 +68,10 @@ def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
             if mode & modes.GRAD and not mode & modes.INFERENCE
             else None
         )
-        return wrap_several(op, operands, params, raw_out, descs, node, mode)
+        several = wrap_several(op, operands, params, raw_out, descs, node, mode)
+        if mode & modes.MASKED:
+            mark_results(op, operands, several)
+        return several
     desc = describe(raw_out)
     made = make_tensor(raw_out, None, desc)
     mode = get_mode()
@@ -83,6 +91,8 @@ def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
                     )
     if open_levels:
         push(op, operands, params, made)
+    if mode & modes.MASKED:
+        mark_results(op, operands, made)
     return made
 
 
@@ -126,6 +136,7 @@ def compute(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> tuple[
     """Run the forward on raw arrays, after promotion; return its result and the raw operands."""
     raws: list[Any] = []
     xp: Any = None
+    mode = get_mode()
     for operand in operands:
         if isinstance(operand, TensorBase):
             if xp is None or operand._desc.type.xp is not numpy_:
@@ -135,14 +146,17 @@ def compute(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> tuple[
             raws.append(operand)
     if op.promoted:
         _promote(op, operands, raws)
-    if get_mode() & modes.LIBRARIES and xp in (None, numpy_):
+    if mode & modes.LIBRARIES and xp in (None, numpy_):
         xp = library_of((*raws, *params.values()))
     elif xp not in (None, numpy_):
         library = xp
         library.check_operands(operands, running.get() is not None)
+    forward = masked_forward(op, operands, raws) if mode & modes.MASKED else None
     token = silence()
     try:
-        if xp in (None, numpy_) and op.family == "elementwise":
+        if forward is not None:
+            result = forward(xp or numpy_, **params)
+        elif xp in (None, numpy_) and op.family == "elementwise":
             result = tiles.elementwise(op.tile(params), raws)
         else:
             result = op.forward(xp or numpy_, *raws, **params)
@@ -255,7 +269,7 @@ def record(
         isinstance(o, TensorBase) and o._side is not None and o._side.inference for o in operands
     ):
         _refuse_inference(op, needs, operands)
-    plan = op.plan(needs)
+    plan = op.plan(needs) if not mode & modes.MASKED else masked(op.plan(needs))
     node = _new(op.node_class)
     node.edges = edges = tuple([o._edge if n else None for o, n in zip(operands, needs)])
     for edge in edges:

@@ -77,6 +77,7 @@ class Side:
     accumulator: Any = None
     inference = False
     tangents: Any = None
+    cotangent = False  # see core/masked.py, Note [Cotangents that users see]
     born = 0  # the number of the innermost transform in which it was made
 
 

@@ -30,6 +30,8 @@ from adjoint.core import errors
 from adjoint.core import mode as modes
 from adjoint.core.fitting import fit
 from adjoint.core.hooks import NodeHooks
+from adjoint.core.masked import masked
+from adjoint.core.mode import get_mode
 from adjoint.core.node import Node, ViewSink, next_seq, node_of
 from adjoint.core.plan import tensor_world
 from adjoint.core.tensor_base import TensorBase, make_tensor, slow_descriptor
@@ -277,9 +279,10 @@ def _dtype_for(xp: Any, t: Any) -> Any:
 
 
 def _run(fn: Node, g: Any, raw: bool) -> tuple[Any, ...]:
-    r = fn.plan.pull(fn, g) if raw else fn.plan.pull_tensors(fn, g)
-    if fn.plan.bare >= 0:
-        return tuple(r if i == fn.plan.bare else None for i in range(len(fn.edges)))
+    plan = masked(fn.plan) if get_mode() & modes.MASKED else fn.plan
+    r = plan.pull(fn, g) if raw else plan.pull_tensors(fn, g)
+    if plan.bare >= 0:
+        return tuple(r if i == plan.bare else None for i in range(len(fn.edges)))
     return tuple(r)
 
 

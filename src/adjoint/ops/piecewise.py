@@ -84,8 +84,10 @@ def trunc(xp: Any, input: Array) -> Array:
 
 
 def _maximum_share(xp: Any, g: Array, input: Array, other: Array) -> Array:
-    """The whole cotangent where ``input`` is the larger, half of it where both are equal."""
-    return xp.where(input == other, g / 2, xp.where(input > other, g, xp.zeros_like(g)))
+    """The whole cotangent where ``input`` is the larger (or one is nan), half of it where both are
+    equal.
+    """
+    return xp.where(input == other, g / 2, xp.where(input < other, xp.zeros_like(g), g))
 
 
 @elementwise(

@@ -120,7 +120,7 @@ def _pow_number(xp: Any, input: Array, *, exponent: Number) -> Array:
         * xp.where(
             (input == 0) & (exponent >= 0),
             xp.zeros_like(out),
-            out * xp.log(xp.where(input == 0, xp.ones_like(input), input)),
+            out * xp.log(input),
         )
     ),
     node="PowBackward1",
@@ -244,9 +244,15 @@ def atan(xp: Any, input: Array) -> Array:
     return xp.arctan(input)
 
 
+def _over_square(xp: Any, x: Array, input: Array, other: Array) -> Array:
+    """``x`` over the square of the distance from the origin, where PyTorch takes it to be 0."""
+    square = input * input + other * other
+    return xp.where(square == 0, xp.zeros_like(square), x / square)
+
+
 @elementwise(
-    lambda xp, g, input, other: g * (other / (input * input + other * other)),
-    lambda xp, g, input, other: g * (-input / (input * input + other * other)),
+    lambda xp, g, input, other: g * _over_square(xp, other, input, other),
+    lambda xp, g, input, other: g * _over_square(xp, -input, input, other),
     to_float=True,
     check=not_for("atan2_cpu", COMPLEX),
 )

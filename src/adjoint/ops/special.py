@@ -298,7 +298,9 @@ def polygamma(n: int, input: Tensor) -> Tensor:
 
 
 @elementwise(
-    lambda xp, g, input, other: g * xp.where(input == 0, xp.zeros_like(other), xp.log(other)),
+    lambda xp, g, input, other: (
+        g * xp.where((input == 0) & (other <= 0), xp.zeros_like(other), xp.log(other))
+    ),
     lambda xp, g, input, other: g * (input / other),
     to_float=True,
 )
@@ -307,7 +309,12 @@ def xlogy(xp: Any, input: Array, other: Array) -> Array:
     return xp.where(input == 0, xp.zeros_like(other), input * xp.log(other))
 
 
-@elementwise(lambda xp, g, input: g / (input * (1 - input)), to_float=True, node="LogitBackward0")
+def _logit_vjp(xp: Any, g: Array, input: Array) -> Array:
+    outside = (input < 0) | (input > 1)
+    return g / xp.where(outside, xp.ones_like(input) * math.nan, input * (1 - input))
+
+
+@elementwise(_logit_vjp, to_float=True, node="LogitBackward0")
 def _logit(xp: Any, input: Array) -> Array:
     """Return ``log(input / (1 - input))``."""
     return xp.log(input / (1 - input))
