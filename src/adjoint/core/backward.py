@@ -21,7 +21,15 @@ from adjoint.core.node import OutEdge
 from adjoint.core.plan import tensor_world
 from adjoint.core.tensor_base import TensorBase, make_tensor, show_cotangent
 
-__all__ = ["add_accumulated_hook", "add_tensor_hook", "backward", "grad", "input_key"]
+__all__ = [
+    "add_accumulated_hook",
+    "add_tensor_hook",
+    "backward",
+    "grad",
+    "gradient_tuple",
+    "input_key",
+    "root_pairs",
+]
 
 
 def add_tensor_hook(edge: Any, hook: Any) -> RemovableHandle:
@@ -97,7 +105,7 @@ def _cotangent(output: Any, gradient: Any, create: bool, edge: Any) -> Any:
     return raw
 
 
-def _roots(
+def root_pairs(
     outputs: tuple[Any, ...], gradients: tuple[Any, ...], create: bool
 ) -> list[tuple[Any, Any]]:
     return [
@@ -106,7 +114,7 @@ def _roots(
     ]
 
 
-def _gradient_tuple(gradients: Any, count: int) -> tuple[Any, ...]:
+def gradient_tuple(gradients: Any, count: int) -> tuple[Any, ...]:
     if gradients is None:
         return (None,) * count
     given = (gradients,) if isinstance(gradients, TensorBase) else tuple(gradients)
@@ -169,7 +177,7 @@ def backward(
         return
     outputs = _as_tuple(tensors)
     world = create_graph or bool(open_levels)
-    roots = _roots(outputs, _gradient_tuple(grad_tensors, len(outputs)), world)
+    roots = root_pairs(outputs, gradient_tuple(grad_tensors, len(outputs)), world)
     keep = _keep_graph(retain_graph, create_graph)
     if inputs is None:
         engine.run_backward(roots, keep=keep, create=create_graph)
@@ -242,8 +250,8 @@ def grad(
         return _batched(
             outs, wanted, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads
         )
-    gradients = _gradient_tuple(grad_outputs, len(outs))
-    roots = _roots(outs, gradients, create_graph or bool(open_levels))
+    gradients = gradient_tuple(grad_outputs, len(outs))
+    roots = root_pairs(outs, gradients, create_graph or bool(open_levels))
     keys = [input_key(t, i) for i, t in enumerate(wanted)]
     keep = _keep_graph(retain_graph, create_graph)
     found = engine.run_backward(
@@ -294,7 +302,7 @@ def _batched(
     materialize_grads: bool,
 ) -> tuple[Any, ...]:
     """Gradients for each row of ``grad_outputs``, one walk per row, stacked."""
-    gradients = _gradient_tuple(grad_outputs, len(outputs))
+    gradients = gradient_tuple(grad_outputs, len(outputs))
     for output, gradient in zip(outputs, gradients):
         if gradient is None or gradient._desc.shape[1:] != output._desc.shape:
             given = None if gradient is None else list(gradient._desc.shape)

@@ -402,12 +402,14 @@ def run_backward(
     inputs: list[tuple[Any, int]] | None = None,
     accumulate: bool = True,
     world: bool | None = None,
+    whole: bool = False,
 ) -> dict[int, Any]:
     """Walk back from ``roots``; return the captured cotangents by index of ``inputs``.
 
     ``roots``: (edge, cotangent) pairs, raw arrays or (with ``world``) Tensors; ``inputs``: (node,
     output number) pairs to capture, or None; ``accumulate``: whether leaves add to their ``.grad``;
-    ``world``: whether to walk on Tensors (None: to ``create`` a graph, or where tensors are dual).
+    ``world``: whether to walk on Tensors (None: to ``create`` a graph, or where tensors are dual);
+    ``whole``: the inputs are leaves, and no others are reached.
     """
     if world is None:
         world = create
@@ -417,14 +419,22 @@ def run_backward(
     before = get_mode()
     set_mode(before | modes.GRAD if create else before & ~modes.GRAD)
     try:
-        if inputs is None and not (
-            world or watched_leaves[0] or before & (modes.ANOMALY | modes.LIBRARIES | modes.MASKED)
-        ):
+        special = before & (modes.ANOMALY | modes.LIBRARIES | modes.MASKED)
+        direct = not (world or watched_leaves[0] or special)
+        if direct and inputs is None:
             unfinished = run_straight(roots, keep)
             if unfinished is None:
                 return {}
             walk = Walk(True, keep, True)
             walk.entries, walk.heap, walk.leaves = unfinished
+        elif direct and whole and inputs is not None:
+            found: dict[AccumulateGrad, Any] = {}
+            unfinished = run_straight(roots, keep, found)
+            if unfinished is None:
+                return {i: found[e[0]] for i, e in enumerate(inputs) if e[0] in found}
+            walk = Walk(True, keep, accumulate)
+            walk.entries, walk.heap, walk.leaves = unfinished
+            walk.captures = {(leaf, 0): [i] for i, (leaf, _) in enumerate(inputs)}
         else:
             walk = Walk(not world, keep, accumulate)
             if inputs is not None or watched_leaves[0]:

@@ -21,7 +21,7 @@ from adjoint.array.descriptor import Descriptor
 from adjoint.core.hooks import Hook, HookTable, NodeHooks, RemovableHandle, add_hook
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
-__all__ = ["AccumulateGrad", "Node", "OutEdge", "next_seq", "node_of", "show_saved"]
+__all__ = ["AccumulateGrad", "Node", "OutEdge", "Place", "next_seq", "node_of", "show_saved"]
 
 next_seq = itertools.count(1).__next__
 
@@ -75,8 +75,9 @@ class Node:
         if self.op is not None and not self.op.joint:
             # operands that never have a derivative (a condition, an index) are not shown
             edges = tuple(e for e, rule in zip(edges, self.op.rules) if rule is not None)
+        shown = [e.beyond() if type(e) is Place else e for e in edges]
         return tuple(
-            (None, 0) if e is None or type(e) is ViewSink else (e.node, e.nr) for e in edges
+            (None, 0) if e is None or type(e) is ViewSink else (e.node, e.nr) for e in shown
         )
 
     @property
@@ -199,7 +200,9 @@ class AccumulateGrad(Node):
         self.saved = ()
         self.versions = None
         self.plan = None
-        self.seq = 1 << 62
+        self.seq = (
+            next_seq()
+        )  # when the tensor became a leaf; leaves do not wait in the walk's heap
         self.hooks = None
         self.counter = None
         self.grad: Any = None
@@ -219,6 +222,9 @@ class AccumulateGrad(Node):
             found = make_tensor(self.memory, self, self.desc)
             self._ref = weakref.ref(found)
         return found
+
+    def _sequence_nr(self) -> int:
+        return (1 << 64) - 1
 
     def variable_requires_grad(self) -> bool:
         """Whether the leaf still wants its gradient."""
@@ -247,6 +253,66 @@ class ViewSink(AccumulateGrad):
         """What arrives is dropped."""
 
 
+class _Onward:
+    """The plan of an open way: what arrives goes on as it is."""
+
+    bare = 0
+    exact = fitting = True
+    frees = runs_undefined = False
+    names: ClassVar[tuple[str, ...]] = ()
+
+    def pull(self, node: Node, g: Any) -> Any:
+        """The cotangent itself."""
+        return g
+
+    pull_tensors = pull
+
+    def saved_attribute(self, node: Node, attribute: str) -> Any:
+        """There is none."""
+        raise AttributeError(f"'{type(node).__name__}' object has no attribute '{attribute}'")
+
+
+class Place(AccumulateGrad):
+    """Where a function's argument stands on the tape while the function runs: a leaf there.
+
+    When the call is over it lets gradients through to ``outer``, the edge of the tensor outside
+    that was the argument; where there was none they end here. Users do not see a place: an edge to
+    one is shown as the edge beyond it.
+    """
+
+    __slots__ = ("leaf", "outer", "over")
+
+    def __init__(self, tensor: TensorBase, outer: Any) -> None:
+        super().__init__(tensor)
+        self.leaf = True  # type: ignore[misc]
+        self.outer = outer
+        self.over = False
+
+    def close(self) -> None:
+        """Note that the call is over."""
+        self.over = True
+        if self.outer is not None:
+            self.leaf = False  # type: ignore[misc]
+            self.edges = (self.outer,)
+            self.plan = _ONWARD
+
+    def variable_requires_grad(self) -> bool:
+        """Whether a gradient that ends here is wanted."""
+        return not self.over and super().variable_requires_grad()
+
+    def beyond(self) -> Any:
+        """The edge that stands for this one to users."""
+        edge: Any = self
+        while type(edge) is Place and edge.over:
+            edge = edge.outer
+        return edge
+
+
+_ONWARD = _Onward()
+
+
 def node_of(edge: Any) -> Node | None:
     """The ``grad_fn`` that an edge stands for: None for leaves."""
+    if type(edge) is Place:
+        edge = edge.beyond()
     return None if edge is None or edge.leaf else edge.node

@@ -38,13 +38,17 @@ def _references() -> int:
 _ALONE = _references()  # what a container and a local variable count for, in this Python
 
 
-def run_straight(roots: list[tuple[Any, Any]], keep: bool) -> Unfinished | None:
+def run_straight(
+    roots: list[tuple[Any, Any]], keep: bool, found: dict[AccumulateGrad, Any] | None = None
+) -> Unfinished | None:
     """Walk back from ``roots``; None when all is done, else what is left at the first node with
     hooks.
+
+    ``found``: where the cotangents of leaves are to go (None: into their ``.grad``).
     """
     heap: list[int] = []
     entries: dict[int, list[Any]] = {}
-    leaves: dict[AccumulateGrad, Any] = {}
+    leaves: dict[AccumulateGrad, Any] = {} if found is None else found
     node: Any = None
     g: Any = None
     if len(roots) == 1 and isinstance(roots[0][0], Node) and not roots[0][0].leaf:
@@ -109,8 +113,9 @@ def run_straight(roots: list[tuple[Any, Any]], keep: bool) -> Unfinished | None:
                 break
             node = follow
         node = None
-    r = g = h = None  # what only the leaves hold they may keep
-    _flush(leaves)
+    if found is None:
+        r = g = h = None  # what only the leaves hold they may keep
+        _flush(leaves)
     return None
 
 

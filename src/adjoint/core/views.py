@@ -20,6 +20,7 @@ Note [Views without a future]
 from __future__ import annotations
 
 import weakref
+from contextvars import ContextVar
 from typing import Any, NoReturn
 
 import numpy as np
@@ -38,9 +39,11 @@ from adjoint.core.tensor_base import TensorBase, make_tensor, slow_descriptor
 
 __all__ = [
     "adopt_views",
+    "forget_history",
     "import_retain",
     "link_view",
     "living_views",
+    "new_histories",
     "rebase",
     "rebase_item",
     "refresh_views",
@@ -311,10 +314,12 @@ def rebase(t: Any, node: Node) -> None:
     """Give ``t`` the history ``node`` (made from its old edge); see Note [Views]."""
     side = t._side
     if side is None or side.base is None:
+        _note_history(t)
         t._edge = node
         _move_retained(t)
         return
     base, op = side.base, node.op
+    _note_history(base)
     shown = tuple(
         i for i in range(1, len(node.edges)) if op is None or op.joint or op.rules[i] is not None
     )
@@ -332,9 +337,31 @@ def rebase(t: Any, node: Node) -> None:
 def rebase_item(base: Any, index: Any, value_edge: Any) -> None:
     """Give ``base`` the history of ``base[index] = value``, as if a view had been overwritten."""
     edges = (base._edge, value_edge)
+    _note_history(base)
     base._edge = _bare_node(CopySlices, edges, index, _item_plan, base._desc)
     if base._side is not None:
         _move_retained(base)
+
+
+# Tensors without history that got one by a write, for whoever is to take it back (None: nobody).
+new_histories: ContextVar[list[weakref.ref[Any]] | None] = ContextVar(
+    "adjoint_new_histories", default=None
+)
+
+
+def _note_history(t: Any) -> None:
+    log = new_histories.get()
+    if log is not None and t._edge is None:
+        log.append(weakref.ref(t))
+
+
+def forget_history(t: Any) -> None:
+    """Take ``t`` and its views off the tape."""
+    t._edge = None
+    if t._counter is not None and t._counter.views:
+        for view in living_views(t):
+            if type(view._edge) is not InvalidEdge:
+                view._edge = None
 
 
 def refresh_views(counter: Any) -> None:
