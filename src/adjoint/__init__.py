@@ -174,7 +174,7 @@ pi = 3.141592653589793
 e = 2.718281828459045
 
 # Packages that are loaded when they are first named: most programs need only some of them.
-_LATER = ("cuda", "func", "nn", "optim", "sparse", "testing", "utils", "viz")
+_LATER = ("cuda", "func", "functorch", "nn", "optim", "sparse", "testing", "utils", "viz")
 _HOMES = {"vmap": "func"} | dict.fromkeys(
     (
         *("grad", "hessian", "hessian_diagonal", "hvp", "jacobian", "laplacian"),

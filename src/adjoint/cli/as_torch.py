@@ -25,7 +25,7 @@ _OWN_NAMES |= {"__loader__", "__name__", "__package__", "__path__", "__spec__"}
 
 
 def _is_torch(name: str) -> bool:
-    return name == "torch" or name.startswith("torch.")
+    return name in ("torch", "functorch") or name.startswith("torch.")
 
 
 def _is_own_module(value: object) -> bool:

@@ -176,12 +176,19 @@ class Recording:
     # ---- gradients -------------------------------------------------------------------------------
 
     def pull(
-        self, outputs: Sequence[Any], cotangents: Sequence[Any], *, keep: bool, create: bool
+        self,
+        outputs: Sequence[Any],
+        cotangents: Sequence[Any],
+        *,
+        keep: bool,
+        create: bool,
+        released: bool = True,
     ) -> list[Any]:
         """The gradient by each point of the weighted sum of ``outputs``.
 
         ``cotangents``: their weights (None: 1, for a single element); ``keep``: for another time;
-        ``create``: record it, for gradients of gradients.
+        ``create``: record it, for gradients of gradients; ``released``: as the world outside sees
+        it.
         """
         outs = tuple(o for o in outputs if o._edge is not None)
         given = tuple(c for o, c in zip(outputs, cotangents) if o._edge is not None)
@@ -191,12 +198,14 @@ class Recording:
         found = run_backward(
             roots, keep=keep, create=create, inputs=inputs, accumulate=False, whole=whole
         )
-        return [self._gradient(found.get(i), x) for i, x in enumerate(self.points)]
+        return [self._gradient(found.get(i), x, released) for i, x in enumerate(self.points)]
 
-    def _gradient(self, found: Any, point: Any) -> Any:
+    def _gradient(self, found: Any, point: Any, released: bool) -> Any:
         if found is None:
             return tensor_world().zeros_like(point)
-        return self.release(found) if isinstance(found, TensorBase) else make_tensor(found)
+        if not isinstance(found, TensorBase):
+            return make_tensor(found)
+        return self.release(found) if released else found
 
 
 def _tangents(tensor: Any) -> list[Any]:
