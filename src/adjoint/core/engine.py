@@ -437,7 +437,9 @@ def run_backward(
             walk.captures = {(leaf, 0): [i] for i, (leaf, _) in enumerate(inputs)}
         else:
             walk = Walk(not world, keep, accumulate)
-            if inputs is not None or watched_leaves[0]:
+            if whole and inputs is not None and not watched_leaves[0]:
+                walk.captures = {(leaf, 0): [i] for i, (leaf, _) in enumerate(inputs)}
+            elif inputs is not None or watched_leaves[0]:
                 _prepare(walk, [edge for edge, _ in roots], inputs)
             for edge, g in roots:
                 walk.send(edge, g)

@@ -265,7 +265,7 @@ class _Onward:
         """The cotangent itself."""
         return g
 
-    pull_tensors = pull
+    pull_general = pull_tensors = pull
 
     def saved_attribute(self, node: Node, attribute: str) -> Any:
         """There is none."""

@@ -1,6 +1,7 @@
 """Functions of functions: derivatives of a function as functions again."""
 
 from adjoint.func.forward import jvp
+from adjoint.func.jacobians import hessian, jacfwd, jacrev
 from adjoint.func.linear import linearize
 from adjoint.func.modules import (
     functional_call,
@@ -18,6 +19,9 @@ __all__ = [
     "functionalize",
     "grad",
     "grad_and_value",
+    "hessian",
+    "jacfwd",
+    "jacrev",
     "jvp",
     "linearize",
     "rearrange",

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from adjoint.array import dtypes
+from adjoint.array.batched.levels import Level
 from adjoint.core import mode as modes
 from adjoint.core.backward import root_pairs
 from adjoint.core.duals import copy_tangents, open_levels, usual_descriptor
@@ -25,8 +26,9 @@ from adjoint.core.engine import run_backward
 from adjoint.core.mode import get_mode, grad_enabled, set_mode
 from adjoint.core.node import OutEdge, Place, next_seq
 from adjoint.core.plan import tensor_world
-from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.core.tensor_base import TensorBase, birthplace, make_tensor
 from adjoint.core.views import forget_history, new_histories
+from adjoint.ops.batching import enter, leave
 
 __all__ = ["Recording"]
 
@@ -199,6 +201,21 @@ class Recording:
             roots, keep=keep, create=create, inputs=inputs, accumulate=False, whole=whole
         )
         return [self._gradient(found.get(i), x, released) for i, x in enumerate(self.points)]
+
+    def pull_rows(self, outputs: Sequence[Any], rows: Sequence[Any], create: bool) -> list[Any]:
+        """The gradients by each point for all rows of cotangents at once, along a new dim 0."""
+        level = Level(rows[0]._desc.shape[0])
+        before, outside = get_mode(), birthplace[0]
+        set_mode(before | modes.LIBRARIES)
+        birthplace[0] = level.number
+        try:
+            cotangents = [enter(row, 0, level) for row in rows]
+            found = self.pull(outputs, cotangents, keep=True, create=create)
+            return [leave(g, 0, level) for g in found]
+        finally:
+            level.open = False
+            set_mode(before)
+            birthplace[0] = outside
 
     def _gradient(self, found: Any, point: Any, released: bool) -> Any:
         if found is None:

@@ -8,7 +8,7 @@ How one evaluation is recorded, and what stays on the tape afterwards, is told i
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from adjoint.core.backward import gradient_tuple
@@ -25,7 +25,7 @@ from adjoint.func.arguments import (
 from adjoint.func.recording import Recording
 from adjoint.func.trees import tree_flatten, tree_unflatten
 
-__all__ = ["grad", "grad_and_value", "vjp"]
+__all__ = ["check_outputs", "grad", "grad_and_value", "vjp"]
 
 _GRAD = "grad_and_value(f)(*args)"
 _VJP = "vjp(f, *primals)"
@@ -156,12 +156,7 @@ def _vjp_with_argnums(
         cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None
     ) -> Any:
         leaves, given_spec = tree_flatten(cotangents)
-        for out in roots:
-            if not (out.is_floating_point() or out.is_complex()):
-                raise RuntimeError(
-                    "vjp(f, ...): All outputs of f must be floating-point or complex Tensors, got "
-                    f"Tensor with dtype {out.dtype!r}"
-                )
+        check_outputs(roots)
         if given_spec != out_spec:
             raise RuntimeError(
                 "Expected pytree structure of cotangents to be the same as pytree structure of "
@@ -175,3 +170,13 @@ def _vjp_with_argnums(
         return tree_unflatten(found, spec)
 
     return (released, wrapper, aux) if has_aux else (released, wrapper)
+
+
+def check_outputs(outputs: Sequence[Any]) -> None:
+    """Raise RuntimeError where an output has no cotangents."""
+    for out in outputs:
+        if not (out.is_floating_point() or out.is_complex()):
+            raise RuntimeError(
+                "vjp(f, ...): All outputs of f must be floating-point or complex Tensors, got "
+                f"Tensor with dtype {out.dtype!r}"
+            )
