@@ -95,7 +95,7 @@ class Generator:
         array([0.4962566, 0.7682218], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "_opened", "_seed", "second_normal")
+    __slots__ = ("__weakref__", "_opened", "_seed", "_watcher", "second_normal")
 
     _opened: _Source | None
     """The engine, made for the first draw: NumPy loads its part for random numbers only then."""
@@ -107,6 +107,7 @@ class Generator:
     def __init__(self, device: Any = "cpu") -> None:
         as_cpu(device)
         self._opened = None
+        self._watcher: list[Any] | None = None
         self._start(DEFAULT_SEED)
 
     @property
@@ -139,12 +140,16 @@ class Generator:
         return self._seed
 
     def _start(self, seed: int) -> None:
+        if self._watcher is not None:
+            self._keep()
         self._seed = seed
         self.second_normal = None
         if self._opened is not None:
             self._opened.start(seed)
 
     def _source(self) -> _Source:
+        if self._watcher is not None:
+            self._keep()
         opened = self._opened
         if opened is None:
             opened = self._opened = _Source()
@@ -152,6 +157,29 @@ class Generator:
         return opened
 
     # ---- state
+
+    def watch(self, kept: list[Any] | None) -> list[Any] | None:
+        """Have the state put into the empty list ``kept`` before the next draw; return the list
+        that was there before.
+        """
+        before, self._watcher = self._watcher, kept
+        return before
+
+    def _keep(self) -> None:
+        """Put the state where it was asked for."""
+        if not self._watcher:
+            engine = None if self._opened is None else self._opened.engine.state
+            self._watcher.append((engine, self._seed, self.second_normal))  # type: ignore[union-attr]
+
+    def back_to(self, kept: list[Any]) -> None:
+        """Continue from the state that was kept, if one was."""
+        if not kept:
+            return
+        engine, self._seed, self.second_normal = kept[0]
+        if engine is not None and self._opened is not None:
+            self._opened.engine.state = engine
+        elif self._opened is not None:
+            self._opened.start(self._seed)
 
     def get_state(self) -> Array:
         """A copy of the whole state: 5056 bytes laid out as PyTorch's."""

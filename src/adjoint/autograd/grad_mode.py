@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from adjoint.core import mode as modes
-from adjoint.core.mode import get_mode, set_mode
+from adjoint.core.mode import get_mode, pauses, set_mode
 
 __all__ = [
     "enable_grad",
@@ -111,6 +111,7 @@ class no_grad(_ModeContext):
     def __enter__(self) -> None:
         self._before = before = get_mode()
         set_mode(before & ~1)
+        pauses[0] += 1
 
 
 class enable_grad(_ModeContext):
@@ -171,6 +172,7 @@ class inference_mode(_ModeContext):  # PyTorch's name
         self._before = before = get_mode()
         if self.mode:
             set_mode((before | modes.INFERENCE) & ~modes.GRAD)
+            pauses[0] += 1
         else:
             set_mode((before & ~modes.INFERENCE) | modes.GRAD)
 

@@ -26,6 +26,7 @@ from adjoint.core.duals import open_levels
 from adjoint.core.errors import type_name
 from adjoint.core.fitting import accumulate, fit, keep_gradient
 from adjoint.core.hooks import NodeHooks
+from adjoint.core.lifting import pull_any
 from adjoint.core.masked import masked
 from adjoint.core.mode import get_mode, set_mode
 from adjoint.core.node import AccumulateGrad, Node, OutEdge
@@ -125,8 +126,7 @@ class Walk:
             return
         plan = masked(node.plan) if self.masked else node.plan
         if raw:
-            pull = plan.pull_general if self.general and plan.exact else plan.pull
-            r = pull(node, g)
+            r = pull_any(plan, node, g) if self.general and plan.exact else plan.pull(node, g)
         else:
             r = plan.pull_tensors(node, g)
         if not self.keep and plan.frees:
@@ -145,7 +145,7 @@ class Walk:
                 continue
             desc = edge.desc
             if raw:
-                if h.shape != desc.shape or h.dtype is not desc.numpy:
+                if not plan.fitting and (h.shape != desc.shape or h.dtype is not desc.numpy):
                     h = fit(h, desc, node, True)
             elif h._desc is not desc:
                 h = fit(h, desc, node, False)
@@ -182,8 +182,7 @@ class Walk:
             r: Any = (None,) * len(node.edges)
         else:
             if self.raw:
-                pull = plan.pull_general if self.general and plan.exact else plan.pull
-                r = pull(node, g)
+                r = pull_any(plan, node, g) if self.general and plan.exact else plan.pull(node, g)
             else:
                 r = plan.pull_tensors(node, g)
             if plan.bare >= 0:
@@ -418,6 +417,8 @@ def run_backward(
             roots = [(e, g if isinstance(g, TensorBase) else make_tensor(g)) for e, g in roots]
     before = get_mode()
     set_mode(before | modes.GRAD if create else before & ~modes.GRAD)
+    if inputs is not None and not create:
+        modes.pauses[0] += 1
     try:
         special = before & (modes.ANOMALY | modes.LIBRARIES | modes.MASKED)
         direct = not (world or watched_leaves[0] or special)

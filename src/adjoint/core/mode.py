@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
-__all__ = ["get_mode", "grad_enabled", "mode_bits", "set_grad", "set_mode"]
+__all__ = ["get_mode", "grad_enabled", "mode_bits", "pauses", "set_grad", "set_mode"]
 
 GRAD: Final = 1
 INFERENCE: Final = 2
@@ -27,6 +27,10 @@ get_mode = mode.get
 set_mode = mode.set
 
 
+# How often recording was off for a while: who counts can tell whether a function did it.
+pauses = [0]
+
+
 def grad_enabled() -> bool:
     """Whether operators are recorded now."""
     return bool(get_mode() & GRAD)
@@ -36,6 +40,8 @@ def set_grad(enabled: bool) -> int:
     """Switch recording on or off; return the mode before."""
     before = get_mode()
     set_mode(before | GRAD if enabled else before & ~GRAD)
+    if not enabled:
+        pauses[0] += 1
     return before
 
 
@@ -44,6 +50,8 @@ def mode_bits(on: int = 0, off: int = 0) -> Iterator[None]:
     """Set and clear bits of the mode for a block."""
     before = get_mode()
     set_mode((before | on) & ~off)
+    if off & GRAD:
+        pauses[0] += 1
     try:
         yield
     finally:

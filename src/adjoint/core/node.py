@@ -257,15 +257,15 @@ class _Onward:
     """The plan of an open way: what arrives goes on as it is."""
 
     bare = 0
-    exact = fitting = True
-    frees = runs_undefined = False
+    fitting = True
+    exact = frees = runs_undefined = False
     names: ClassVar[tuple[str, ...]] = ()
 
     def pull(self, node: Node, g: Any) -> Any:
         """The cotangent itself."""
         return g
 
-    pull_general = pull_tensors = pull
+    pull_tensors = pull
 
     def saved_attribute(self, node: Node, attribute: str) -> Any:
         """There is none."""

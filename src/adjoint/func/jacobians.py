@@ -15,7 +15,10 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from adjoint.array.descriptor import array_type
+from adjoint.core.duals import open_levels
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.func.arguments import (
     Argnums,
@@ -25,6 +28,8 @@ from adjoint.func.arguments import (
     tensor_leaves,
 )
 from adjoint.func.forward import jvp
+from adjoint.func.linear import transposed
+from adjoint.func.once import run_once
 from adjoint.func.recording import Recording
 from adjoint.func.reverse import check_outputs
 from adjoint.func.trees import TreeSpec, tree_flatten, tree_unflatten
@@ -36,6 +41,7 @@ from adjoint.ops.view import movedim, reshape
 __all__ = ["hessian", "jacfwd", "jacrev"]
 
 _VJP = "vjp(f, *primals)"
+_JVP = "jvp(f, primals, tangents)"
 
 
 # ---- by rows -------------------------------------------------------------------------------------
@@ -111,7 +117,11 @@ def _parts(outputs: Sequence[Any]) -> list[range]:
 
 
 def _matrices(
-    recording: Recording, outputs: Sequence[Any], part: range, chunk_size: int | None, create: bool
+    recording: Recording,
+    outputs: Sequence[Any],
+    part: range,
+    chunk_size: int | None = None,
+    create: bool = False,
 ) -> list[list[Any]]:
     """For each output of a part its Jacobian by every point."""
     chosen = [outputs[i] for i in part]
@@ -121,11 +131,13 @@ def _matrices(
     if total == 1:
         units = [_ones(out) for out in chosen]
         found = [recording.pull(chosen, units, keep=True, create=create)]
-        columns = [reshape(g, (1, *x._desc.shape)) for g, x in zip(found[0], points)]
+        columns = [_shaped(g, (1, *x._desc.shape)) for g, x in zip(found[0], points)]
     else:
         step = max(total, 1) if chunk_size is None else chunk_size
         pieces = [
-            recording.pull_rows(chosen, _unit_rows(chosen, start, min(step, total - start)), create)
+            recording.pull_rows(
+                chosen, _unit_rows(chosen, start, min(step, total - start)), create=create
+            )
             for start in range(0, total, step)
         ]
         columns = [
@@ -137,11 +149,17 @@ def _matrices(
     split_columns = [_cut(column, sizes) for column in columns]
     return [
         [
-            reshape(column[k], (*out._desc.shape, *x._desc.shape))
+            _shaped(column[k], (*out._desc.shape, *x._desc.shape))
             for column, x in zip(split_columns, points)
         ]
         for k, out in enumerate(chosen)
     ]
+
+
+def _shaped(tensor: Any, shape: tuple[int, ...]) -> Any:
+    if tensor._edge is None and type(tensor._array) is np.ndarray and not open_levels:
+        return make_tensor(tensor._array.reshape(shape))
+    return reshape(tensor, shape)
 
 
 def _cut(column: Any, sizes: list[int]) -> list[Any]:
@@ -217,38 +235,75 @@ def jacfwd(
                     "differentiates by are tensors, in any containers)"
                 )
         _check_real("jacfwd", "inputs", points)
-        sizes = [point.numel() for point in points]
-        beside: list[Any] = []
-        specs: list[TreeSpec] = []
 
         def replaced(*stand_ins: Any) -> Any:
             return func(*replaced_arguments(args, argnums, tree_unflatten(stand_ins, spec)))
 
-        def push(*tangents: Any) -> Any:
-            found = jvp(replaced, tuple(points), tangents, has_aux=has_aux)
-            leaves, out_spec = tree_flatten(found[1])
-            specs.append(out_spec)
-            beside.append(found[2] if has_aux else None)
-            _check_real("jacfwd", "outputs", tree_flatten(found[0])[0])
-            return tuple(leaves)
-
-        moved = vmap(push, randomness=randomness)(*_unit_rows(points, 0, sum(sizes)))
+        once = run_once(replaced, points, randomness)
+        if once is not None:
+            tangents, out_spec, aux = _recorded_columns(*once, has_aux)
+        else:
+            tangents, out_spec, aux = _pushed_columns(replaced, points, has_aux, randomness)
+        sizes = [point.numel() for point in points]
         matrices = [
             tree_unflatten(
-                [_as_columns(part, x) for part, x in zip(_cut(tangents, sizes), points)], spec
+                [_as_columns(part, x) for part, x in zip(_cut(column, sizes), points)], spec
             )
-            for tangents in moved
+            for column in tangents
         ]
-        jacobian = tree_unflatten(matrices, specs[0])
-        return (jacobian, beside[0]) if has_aux else jacobian
+        jacobian = tree_unflatten(matrices, out_spec)
+        return (jacobian, aux) if has_aux else jacobian
 
     return wrapper
 
 
+def _pushed_columns(
+    func: Callable[..., Any], points: Sequence[Any], has_aux: bool, randomness: str
+) -> tuple[Sequence[Any], TreeSpec, Any]:
+    """For each result its tangents for every unit tangent of ``points``, pushed along."""
+    beside: list[Any] = []
+
+    def push(*tangents: Any) -> Any:
+        found = jvp(func, tuple(points), tangents, has_aux=has_aux)
+        leaves, out_spec = tree_flatten(found[1])
+        beside[:] = [out_spec, found[2] if has_aux else None]
+        _check_real("jacfwd", "outputs", tree_flatten(found[0])[0])
+        return tuple(leaves)
+
+    total = sum(point.numel() for point in points)
+    moved = vmap(push, randomness=randomness)(*_unit_rows(points, 0, total))
+    return moved, beside[0], beside[1]
+
+
+def _recorded_columns(
+    recording: Recording, result: Any, has_aux: bool
+) -> tuple[Sequence[Any], TreeSpec, Any]:
+    """The same from a recording: its pull, pulled back."""
+    output, aux = output_and_aux(result, has_aux, _JVP, recording.release)
+    outputs, out_spec = tensor_leaves(output, _JVP, "f(*primals)")
+    _check_real("jacfwd", "outputs", outputs)
+    points = recording.points
+    total = sum(point.numel() for point in points)
+    tracked = [out for out in outputs if out._edge is not None]
+    outside = recording.escapes(outputs)
+    pulled, gradients = transposed(recording, tracked, outside)
+    recording.close()
+    found = iter(
+        pulled.pull_rows(gradients, _unit_rows(points, 0, total), create=outside) if tracked else ()
+    )
+    columns = [
+        zeros(total, *out._desc.shape, dtype=out._desc.dtype) if out._edge is None else next(found)
+        for out in outputs
+    ]
+    return columns, out_spec, aux
+
+
 def _as_columns(tangents: Any, point: Any) -> Any:
     """Tangents, one for each element of ``point`` along dim 0, as the columns of a Jacobian."""
-    last = movedim(tangents, 0, -1)
-    return reshape(last, (*last._desc.shape[:-1], *point._desc.shape))
+    shape = (*tangents._desc.shape[1:], *point._desc.shape)
+    if tangents._edge is None and type(tangents._array) is np.ndarray and not open_levels:
+        return make_tensor(np.moveaxis(tangents._array, 0, -1).reshape(shape))
+    return reshape(movedim(tangents, 0, -1), shape)
 
 
 def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
@@ -263,4 +318,46 @@ def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any
             [3., 0., 1.],
             [2., 1., 0.]])
     """
-    return jacfwd(jacrev(func, argnums), argnums)
+    pushed = jacfwd(jacrev(func, argnums), argnums)
+
+    @functools.wraps(func)
+    def wrapper(*args: Any) -> Any:
+        chosen = chosen_arguments(args, argnums)
+        points, spec = tree_flatten(chosen)
+        if not all(isinstance(x, TensorBase) and not x._desc.dtype.is_complex for x in points):
+            return pushed(*args)
+
+        def replaced(*stand_ins: Any) -> Any:
+            return func(*replaced_arguments(args, argnums, tree_unflatten(stand_ins, spec)))
+
+        once = run_once(replaced, points, "error")
+        found = None if once is None else _recorded_hessian(*once, spec)
+        return pushed(*args) if found is None else found
+
+    return wrapper
+
+
+def _recorded_hessian(recording: Recording, result: Any, spec: TreeSpec) -> Any:
+    """The Hessian of one 0-d output from a recording: its gradient, recorded, pulled back by rows.
+
+    None where there are more outputs, or something is not finite: a row is not finite already
+    where it passes through an infinite slope on its way to nothing, a column need not be.
+    """
+    outputs, out_spec = tensor_leaves(result, _VJP, "f(*primals)")
+    check_outputs(outputs)
+    _check_real("jacrev", "outputs", outputs)
+    if len(outputs) > 1 or outputs[0].numel() != 1 or recording.escapes(outputs):
+        return None
+    points = recording.points
+    gradients = recording.pull(outputs, [_ones(outputs[0])], keep=True, create=True, released=False)
+    blocks = [row for part in _parts(gradients) for row in _matrices(recording, gradients, part)]
+    recording.close()
+    if not all(np.isfinite(block._array).all() for row in blocks for block in row):
+        return None
+    lead = outputs[0]._desc.shape
+    nested = [
+        tree_unflatten([_shaped(block, (*lead, *block._desc.shape)) for block in row], spec)
+        for row in blocks
+    ]
+    assert len(nested) == len(points)
+    return tree_unflatten([tree_unflatten(nested, spec)], out_spec)

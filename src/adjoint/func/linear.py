@@ -21,7 +21,7 @@ from adjoint.func.recording import Recording
 from adjoint.func.trees import tree_flatten, tree_unflatten
 from adjoint.ops.create import zeros_like
 
-__all__ = ["linearize"]
+__all__ = ["linearize", "transposed"]
 
 
 def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
@@ -55,15 +55,8 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
     released = [recording.release(x) if isinstance(x, TensorBase) else x for x in leaves]
     outputs = [x for x in leaves if isinstance(x, TensorBase) and x._edge is not None]
     outside = recording.leads_outside(outputs)
-    pulled = Recording([zeros_like(out) for out in outputs])
-
-    def pull(*cotangents: Any) -> list[Any]:
-        return recording.pull(outputs, cotangents, keep=outside, create=True, released=False)
-
-    found: Sequence[Any] = pulled.run(pull, pulled.stand_ins, {}) if outputs else ()
+    pulled, found = transposed(recording, outputs, outside)
     recording.close()
-    if not outside:
-        prune([g._edge for g in found if g._edge is not None], pulled.places)
 
     def jvp_fn(*tangents: Any) -> Any:
         given, given_spec = tree_flatten(tangents)
@@ -85,6 +78,25 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
         return tree_unflatten(results, out_spec)
 
     return tree_unflatten(released, out_spec), jvp_fn
+
+
+def transposed(
+    recording: Recording, outputs: Sequence[Any], outside: bool
+) -> tuple[Recording, Sequence[Any]]:
+    """The pull of a recording as a recorded function of cotangents; see Note [Transposing twice].
+
+    Returns: its recording, whose points are cotangents, and its results, gradients by the points.
+    ``outside``: whether ``outputs`` depend on tensors outside, so that all is to be kept.
+    """
+    pulled = Recording([zeros_like(out) for out in outputs])
+
+    def pull(*cotangents: Any) -> list[Any]:
+        return recording.pull(outputs, cotangents, keep=outside, create=True, released=False)
+
+    found: Sequence[Any] = pulled.run(pull, pulled.stand_ins, {}) if outputs else ()
+    if not outside:
+        prune([g._edge for g in found if g._edge is not None], pulled.places)
+    return pulled, found
 
 
 def _moved(result: Any, tangents: Iterator[Any]) -> Any:

@@ -18,7 +18,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from adjoint.array import dtypes
-from adjoint.array.batched.levels import Level
+from adjoint.array.batched.levels import BatchedArray, Level, has_level, spread
+from adjoint.array.batched.levels import leave as leave_raw
 from adjoint.core import mode as modes
 from adjoint.core.backward import root_pairs
 from adjoint.core.duals import copy_tangents, open_levels, usual_descriptor
@@ -26,9 +27,9 @@ from adjoint.core.engine import run_backward
 from adjoint.core.mode import get_mode, grad_enabled, set_mode
 from adjoint.core.node import OutEdge, Place, next_seq
 from adjoint.core.plan import tensor_world
-from adjoint.core.tensor_base import TensorBase, birthplace, make_tensor
+from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.core.views import forget_history, new_histories
-from adjoint.ops.batching import enter, leave
+from adjoint.ops.batching import enter, leave, open_rows
 
 __all__ = ["Recording"]
 
@@ -202,20 +203,39 @@ class Recording:
         )
         return [self._gradient(found.get(i), x, released) for i, x in enumerate(self.points)]
 
-    def pull_rows(self, outputs: Sequence[Any], rows: Sequence[Any], create: bool) -> list[Any]:
-        """The gradients by each point for all rows of cotangents at once, along a new dim 0."""
-        level = Level(rows[0]._desc.shape[0])
-        before, outside = get_mode(), birthplace[0]
-        set_mode(before | modes.LIBRARIES)
-        birthplace[0] = level.number
-        try:
-            cotangents = [enter(row, 0, level) for row in rows]
-            found = self.pull(outputs, cotangents, keep=True, create=create)
-            return [leave(g, 0, level) for g in found]
-        finally:
-            level.open = False
-            set_mode(before)
-            birthplace[0] = outside
+    def _walk(self, roots: list[Any], keep: bool, create: bool) -> dict[int, Any]:
+        inputs: list[tuple[Any, int]] = [(place, 0) for place in self.places]
+        whole = not (create or any(self._leads_outside(edge) for edge, _ in roots))
+        return run_backward(
+            roots, keep=keep, create=create, inputs=inputs, accumulate=False, whole=whole
+        )
+
+    def pull_rows(self, outputs: Sequence[Any], rows: Sequence[Any], *, create: bool) -> list[Any]:
+        """The gradients by each point for all rows of cotangents at once, along a new dim 0.
+
+        ``rows``: for each output a tensor (rows, *output), over NumPy's arrays.
+        """
+        with open_rows(rows[0]._desc.shape[0]) as level:
+            if create or open_levels:
+                cotangents = [enter(row, 0, level) for row in rows]
+                found = self.pull(outputs, cotangents, keep=True, create=create)
+                return [leave(g, 0, level) for g in found]
+            roots = [
+                (out._edge, BatchedArray(row._array, level))
+                for out, row in zip(outputs, rows)
+                if out._edge is not None
+            ]
+            raws = self._walk(roots, True, False)
+            return [self._row_values(raws.get(i), x, level) for i, x in enumerate(self.points)]
+
+    def _row_values(self, found: Any, point: Any, level: Level) -> Any:
+        if found is None:
+            raw = tensor_world().zeros_like(point)._array
+        elif has_level(found, level):
+            return make_tensor(leave_raw(found, 0, level))
+        else:
+            raw = found
+        return make_tensor(leave_raw(spread(raw, level), 0, level))
 
     def _gradient(self, found: Any, point: Any, released: bool) -> Any:
         if found is None:

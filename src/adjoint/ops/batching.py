@@ -7,12 +7,17 @@ else of batching.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from adjoint.array.batched import levels
+from adjoint.core import mode as modes
+from adjoint.core.mode import get_mode, set_mode
+from adjoint.core.tensor_base import birthplace
 from adjoint.ops.families import linear, movement
 
-__all__ = ["enter", "has_level", "leave"]
+__all__ = ["enter", "has_level", "leave", "open_rows"]
 
 Array = Any
 Tensor = Any
@@ -66,6 +71,21 @@ def _spread(xp: Any, input: Array, *, level: Any) -> Array:
 def _sum_level(xp: Any, input: Array, *, level: Any) -> Array:
     """Return the sum over the samples of ``level``."""
     return levels.sum_level(input, level)
+
+
+@contextmanager
+def open_rows(size: int) -> Iterator[Any]:
+    """A block with a level of ``size`` samples, in which every call takes the general path."""
+    level = levels.Level(size)
+    before, outside = get_mode(), birthplace[0]
+    set_mode(before | modes.LIBRARIES)
+    birthplace[0] = level.number
+    try:
+        yield level
+    finally:
+        level.open = False
+        set_mode(before)
+        birthplace[0] = outside
 
 
 def has_level(input: Tensor, level: Any) -> bool:

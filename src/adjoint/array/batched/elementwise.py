@@ -12,7 +12,7 @@ from typing import Any
 from adjoint.array import numpy_
 from adjoint.array.batched.levels import BatchedArray, aligned, library, top
 
-__all__ = ["below", "elementwise", "make_elementwise"]
+__all__ = ["below", "elementwise", "lift", "make_elementwise"]
 
 Array = Any
 
@@ -40,3 +40,24 @@ def elementwise(name: str) -> Callable[..., Any]:
 def make_elementwise(names: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
     """These functions by name."""
     return {name: elementwise(name) for name in names}
+
+
+def lift(pull: Callable[..., Any], node: Any, g: BatchedArray) -> Any:
+    """What an elementwise pull over NumPy arrays of equal shapes makes of ``g``: it is applied to
+    the NumPy array inside.
+    """
+    levels = []
+    value: Any = g
+    while type(value) is BatchedArray:
+        levels.append(value.level)
+        value = value.value
+    levels.reverse()
+
+    def wrapped(found: Any) -> Any:
+        if found is not None:
+            for level in levels:
+                found = BatchedArray(found, level)
+        return found
+
+    found = pull(node, value)
+    return [wrapped(f) for f in found] if isinstance(found, list | tuple) else wrapped(found)

@@ -196,7 +196,7 @@ matmul = products.matmul
 matmul_add = products.matmul_add
 unfold = products.unfold
 
-# ---- what the tape asks beyond the contract ------------------------------------------------------
+# ---- what the tape asks beyond the contract (and `lift`) -----------------------------------------
 
 alike = levels.alike
 check_operands = levels.check_operands
