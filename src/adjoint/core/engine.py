@@ -23,8 +23,8 @@ from adjoint.array.descriptor import Descriptor
 from adjoint.array.silence import restore, silence
 from adjoint.core import mode as modes
 from adjoint.core.duals import open_levels
-from adjoint.core.errors import type_name
 from adjoint.core.fitting import accumulate, fit, keep_gradient
+from adjoint.core.hook_results import check_hook_result, check_hook_tuple
 from adjoint.core.hooks import NodeHooks
 from adjoint.core.lifting import pull_any
 from adjoint.core.masked import masked
@@ -319,39 +319,6 @@ class Walk:
 
 
 # ---- checks --------------------------------------------------------------------------------------
-
-
-def check_hook_result(result: Any, given: Any, desc: Descriptor, hook: Any) -> None:
-    """PyTorch's checks on what a tensor hook returns."""
-    name = getattr(hook, "__name__", "hook")
-    if not isinstance(result, TensorBase):
-        raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
-    if result._desc.dtype is not desc.dtype:
-        raise RuntimeError(
-            f"hook '{name}' has changed the type of value (was {type_name(desc.dtype)} got "
-            f"{type_name(result._desc.dtype)})"
-        )
-    if result._desc.shape != desc.shape:
-        raise RuntimeError(f"hook '{name}' has changed the size of value")
-
-
-def check_hook_tuple(result: Any, before: tuple[Any, ...], hook: Any) -> tuple[Any, ...]:
-    """PyTorch's checks on what a node hook returns."""
-    name = getattr(hook, "__name__", "hook")
-    if not isinstance(result, tuple):
-        raise TypeError(f"expected tuple, but hook returned '{type(result).__name__}'")
-    if len(result) != len(before):
-        raise RuntimeError(
-            f"hook '{name}' has returned an incorrect number of values (got {len(result)}, but "
-            "expected "
-            f"{len(before)})"
-        )
-    for new, old in zip(result, before):
-        if new is not None and not isinstance(new, TensorBase):
-            raise TypeError(f"expected Variable, but hook returned '{type(new).__name__}'")
-        if new is not None and old is not None and new._desc.shape != old._desc.shape:
-            raise RuntimeError(f"hook '{name}' has changed the size of value")
-    return result
 
 
 def _explain(node: Node) -> None:
