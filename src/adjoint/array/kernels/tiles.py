@@ -53,6 +53,8 @@ def elementwise(function: Callable[..., Array], operands: Sequence[Any]) -> Arra
     if count < LARGE:
         return function(*given)
 
+    tiles = count // _TILE
+
     def piece(first: int, last: int) -> list[Any]:
         parts = list(flat)
         for i in arrays:
@@ -67,16 +69,17 @@ def elementwise(function: Callable[..., Array], operands: Sequence[Any]) -> Arra
     direct = isinstance(function, np.ufunc)
 
     def work(first: int, last: int) -> None:
-        first, last = first * _TILE, min(last * _TILE, count)
+        first, last = first * _TILE, count if last == tiles else last * _TILE
         with np.errstate(all="ignore"):  # a thread of the pool does not inherit it
             if direct:
                 function(*piece(first, last), out=made[first:last])
                 return
-            for a in range(first, last, _TILE):
-                b = min(a + _TILE, last)
-                made[a:b] = function(*piece(a, b))
+            while first < last:  # the last tile takes what is left over
+                b = first + _TILE if last - first >= 2 * _TILE else last
+                made[first:b] = function(*piece(first, b))
+                first = b
 
-    threads.split(work, -(-count // _TILE), count * _COST)
+    threads.split(work, tiles, count * _COST)
     return result
 
 
