@@ -104,9 +104,9 @@ class TensorFacts(TensorBase):
 
     def storage_offset(self) -> int:
         """The elements between the start of the memory and the first element."""
+        if self._desc.type.levels:
+            return 0  # of a sample under vmap: its own memory
         root = raw = plain(self._memory())
-        if not isinstance(raw, np.ndarray):
-            return 0
         while isinstance(root.base, np.ndarray):
             root = root.base
         return int(
@@ -121,8 +121,8 @@ class TensorFacts(TensorBase):
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
         """Whether the elements lie in row-major order without gaps."""
-        raw = self._array
-        return bool(raw.flags.c_contiguous) if isinstance(raw, np.ndarray) else True
+        flags = getattr(self._array, "flags", None)
+        return True if flags is None else bool(flags.c_contiguous)
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is a floating-point one."""

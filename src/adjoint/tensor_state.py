@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
+from adjoint.array.descriptor import cut_off
 from adjoint.core import backward as backward_
 from adjoint.core import errors
 from adjoint.core.duals import drop_tangent, levels_of, redescribe, usual_descriptor
@@ -191,7 +192,10 @@ class TensorState(TensorFacts):
 
     def detach(self) -> Any:
         """Return a tensor over the same memory that is cut off from the graph."""
-        made = make_tensor(self._memory(), None, usual_descriptor(self._desc))
+        array = self._memory()
+        if not isinstance(array, np.ndarray):
+            array = cut_off(array)
+        made = make_tensor(array, None, usual_descriptor(self._desc))
         made._counter = self._version_counter()
         if self._side is not None and self._side.inference:
             made._rare().inference = True
@@ -220,7 +224,10 @@ class TensorState(TensorFacts):
     @property
     def data(self) -> Any:
         """A tensor over the same memory whose changes the tape does not see."""
-        made = make_tensor(self._memory(), None, usual_descriptor(self._desc))
+        array = self._memory()
+        if not isinstance(array, np.ndarray):
+            array = cut_off(array)
+        made = make_tensor(array, None, usual_descriptor(self._desc))
         made._counter = Counter()
         return made
 

@@ -24,7 +24,16 @@ from adjoint.array import dtypes, numpy_
 from adjoint.array.device import CPU, Size, device
 from adjoint.array.kernels.tiles import LARGE
 
-__all__ = ["ArrayType", "Descriptor", "array_type", "describe", "library_of", "plain"]
+__all__ = [
+    "ArrayType",
+    "Descriptor",
+    "array_type",
+    "cut_off",
+    "describe",
+    "library_of",
+    "memory_of",
+    "plain",
+]
 
 ARRAY, SCALAR, ZERO_D = range(3)
 
@@ -209,3 +218,14 @@ def plain(raw: Any) -> Any:
         return raw
     taken = getattr(raw, "taken", None)
     return raw.__array__() if taken is None else taken()
+
+
+def memory_of(raw: Any) -> Any:
+    """The NumPy array that lies in memory as a raw array of any library does; None if none does."""
+    return raw if isinstance(raw, np.ndarray | np.generic) else getattr(raw, "memory", None)
+
+
+def cut_off(raw: Any) -> Any:
+    """The same memory as an array through which no derivative flows, where a library cares."""
+    detached = getattr(raw, "detached", None)
+    return raw if detached is None else detached()

@@ -46,7 +46,7 @@ def _kept(operand: Any, t: Any) -> Any:
     if operand is not t and not share_memory(operand, t):
         return operand
     array = operand._array
-    made = make_tensor(array.copy() if isinstance(array, np.ndarray) else array, operand._edge)
+    made = make_tensor(array if isinstance(array, np.generic) else array.copy(), operand._edge)
     copy_tangents(operand, made)
     if made._side is not None and made._side.tangents is not None:
         for number, tangent in list(made._side.tangents.items()):

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from adjoint.array.descriptor import SCALAR, ZERO_D, ArrayType, Descriptor, array_type
+from adjoint.array.descriptor import SCALAR, ZERO_D, ArrayType, Descriptor, array_type, memory_of
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
 __all__ = [
@@ -200,7 +200,7 @@ def usual_descriptor(desc: Descriptor) -> Descriptor:
 
 def share_memory(a: Any, b: Any) -> bool:
     """Whether two tensors may share memory."""
-    first, second = a._array, b._array
+    first, second = memory_of(a._array), memory_of(b._array)
     if not isinstance(first, np.ndarray) or not isinstance(second, np.ndarray):
-        return first is second
+        return a._array is b._array
     return bool(np.may_share_memory(first, second))

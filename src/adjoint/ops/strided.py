@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.array.descriptor import plain
 from adjoint.ops.arguments import canonical_dim
 from adjoint.ops.families import linear, movement
 
@@ -118,6 +119,8 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 def _storage(input: Tensor) -> int:
     """The bytes of the memory that a tensor looks at."""
     memory = input._memory()
+    if not input._desc.type.levels:  # of a sample under vmap: its own
+        memory = plain(memory)
     while isinstance(memory, np.ndarray) and isinstance(memory.base, np.ndarray):
         memory = memory.base
     return int(memory.nbytes)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes, layout
+from adjoint.array.descriptor import memory_of
 from adjoint.ops.arguments import canonical_dim, checked_shape, sizes_of
 from adjoint.ops.families import linear, movement
 
@@ -183,6 +184,8 @@ def view(input: Tensor, *shape: Any) -> Tensor:
         return _as_dtype(input, shape[0])
     wanted = checked_shape(sizes_of(shape), input.numel())
     memory = input._array
+    if not isinstance(memory, np.ndarray):
+        memory = memory_of(memory)
     if isinstance(memory, np.ndarray) and not memory.flags.c_contiguous:
         moved = memory.reshape(wanted)
         if moved.size and not np.may_share_memory(moved, memory):
@@ -213,6 +216,8 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     """
     wanted = checked_shape(sizes_of(shape), input.numel())
     memory = input._array
+    if not isinstance(memory, np.ndarray):
+        memory = memory_of(memory)
     if isinstance(memory, np.ndarray) and not memory.flags.c_contiguous:
         moved = memory.reshape(wanted)
         if moved.size and not np.may_share_memory(moved, memory):
@@ -231,6 +236,8 @@ def contiguous(input: Tensor, memory_format: Any = layout.contiguous_format) -> 
             raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
         raise RuntimeError(f"contiguous(): tensors here lie in C order, not in {memory_format}")
     memory = input._array
+    if not isinstance(memory, np.ndarray):
+        memory = memory_of(memory)
     if not isinstance(memory, np.ndarray) or memory.flags.c_contiguous:
         return input
     return _clone_rows(input)

@@ -25,7 +25,6 @@ from adjoint.core.duals import open_levels
 from adjoint.core.engine import run_backward
 from adjoint.core.mode import mode_bits
 from adjoint.core.tensor_base import TensorBase, make_tensor
-from adjoint.func.forward import jvp
 from adjoint.sparse.detect import detect_hessian, detect_jacobian
 from adjoint.sparse.pattern import ColoredPattern
 
@@ -136,8 +135,6 @@ def value_and_jacobian(
     made = Linearization(f, x)
     _require("jacobian", pattern, made.shape, pattern.mode != "hvp")
     products = {"jvp": made.push, "vjp": made.pull}
-    if pattern.mode == "jvp" and pattern.n_colors == 1:
-        products["jvp"] = made.push_once
     matrix = _recovered(pattern, products, made.dtype, progress)
     if check:
         _check("jacobian", "Jacobian", matrix, made.push)
@@ -278,12 +275,6 @@ class Linearization:
             self._transposed = self._transpose()
         return self._transposed.pull(t)
 
-    def push_once(self, t: Array) -> Array:
-        """``J @ t`` by running the function once more, in forward mode: cheaper for one product."""
-        x = self._x.detach()
-        tangent = jvp(self._f, (x,), (_vector(t, x),))[1]
-        return plain(tangent._array).reshape(-1)
-
     def _transpose(self) -> _Recorded:
         """``v @ J`` recorded as a function of v."""
         value = self.value
@@ -375,11 +366,6 @@ def _is_only_leaf(edge: Any, leaf: Any) -> bool:
             seen.add(node.seq)
             todo += node.edges
     return True
-
-
-def _vector(v: Array, like: Tensor) -> Tensor:
-    desc = like._desc
-    return make_tensor(np.asarray(v, desc.numpy).reshape(desc.shape))
 
 
 def _check_tensor(name: str, what: str, t: Any) -> None:

@@ -144,6 +144,11 @@ class PatternArray:
         """NumPy's flags of the value."""
         return self.value.flags
 
+    @property
+    def memory(self) -> Array:
+        """The NumPy array that lies in memory as this one does."""
+        return self.value
+
     def describe(self) -> Descriptor:
         """What it is, for the tape: a type of its own, which takes no straight path."""
         kind = self.array_library.kind(self.value.dtype)
@@ -160,6 +165,10 @@ class PatternArray:
         if self.array_library.flags(self).any():
             self.array_library.decisions += 1
         return self.value
+
+    def detached(self) -> PatternArray:
+        """An array over the same values whose elements depend on no input (they are DECIDED)."""
+        return PatternArray(self.value, _decided_like(self.sets), self.array_library)
 
     def all(self) -> Any:
         """Whether all elements are true."""
@@ -400,6 +409,21 @@ class PatternBase:
         pairs["re"] = sets
         pairs["im"] = sets
         return pairs
+
+
+def _decided_like(sets: Array) -> Array:
+    """DECIDED for each number but EMPTY, in memory of its own that is laid out in the same way."""
+    root = sets
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    known = root.base is None and root.flags.forc
+    made = root.reshape(-1, order="A").copy() if known else sets.copy("K")
+    for part in [made] if made.dtype == NUMBER else [made["re"], made["im"]]:
+        np.minimum(part, DECIDED, out=part)
+    if not known:
+        return made
+    offset = sets.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    return np.ndarray(sets.shape, sets.dtype, made, offset, sets.strides)
 
 
 def value_of(x: Any) -> Any:
