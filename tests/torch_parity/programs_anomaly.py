@@ -151,6 +151,34 @@ def p_exception_leaves_mode(torch: Any) -> list[Any]:
     return [raises(fail), torch.is_anomaly_enabled()]
 
 
+def p_metadata_has_parent(torch: Any) -> list[Any]:
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    with torch.autograd.set_detect_anomaly(True):
+        (g,) = torch.autograd.grad((x**1.5).sum(), x, create_graph=True)
+        y = g * 2
+    parent = g.grad_fn.metadata["parent_"]
+    return [
+        sorted(g.grad_fn.metadata),
+        parent.name(),
+        sorted(parent.metadata),
+        "parent_" in y.grad_fn.metadata,
+    ]
+
+
+@variants(inside=True, outside=False)
+def p_second_derivative_is_nan(torch: Any, inside: bool) -> list[Any]:
+    x = torch.tensor([0.0, 2.0], requires_grad=True)
+    errors = []
+
+    def run() -> None:
+        with torch.autograd.set_detect_anomaly(inside):
+            (g,) = torch.autograd.grad((x**1.5).sum(), x, create_graph=True)
+        with torch.autograd.set_detect_anomaly(True):
+            errors.append(raises(lambda: torch.autograd.grad((g * x).sum(), x)))
+
+    return [warned(run), errors]
+
+
 def p_metadata_has_traceback(torch: Any) -> list[Any]:
     x = torch.tensor([1.0, 2.0], requires_grad=True)
     with torch.autograd.detect_anomaly():

@@ -9,8 +9,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from adjoint.core import engine
 from adjoint.core import mode as modes
+from adjoint.core.anomaly import options
 from adjoint.core.mode import get_mode, set_mode
 
 __all__ = [
@@ -24,22 +24,28 @@ __all__ = [
 class set_detect_anomaly:
     """Switch anomaly detection on or off: at once as a function, for the block as a context.
 
-    ``check_nan``: whether a nan in a gradient is an error (else only the stacks are kept).
+    ``check_nan``: whether a nan in a gradient is an error (else only the stacks are kept);
+    ``check_inf``: whether an inf is one.
     """
 
-    def __init__(self, mode: bool, check_nan: bool = True) -> None:
-        self.before = (get_mode() & modes.ANOMALY, engine.anomaly_options[0])
-        _switch(mode, check_nan)
+    def __init__(self, mode: bool, check_nan: bool = True, check_inf: bool = False) -> None:
+        self.before = _state()
+        _switch(mode, check_nan, check_inf)
 
     def __enter__(self) -> None:
         """Nothing: the switch acted already."""
 
     def __exit__(self, *exception: Any) -> None:
-        _switch(bool(self.before[0]), self.before[1])
+        _switch(*self.before)
 
 
 class detect_anomaly:
     """A block in which a nan gradient raises, naming the operation and the line that made it.
+
+    The message tells the first operation of the forward whose derivative is not finite, the
+    numbers that were multiplied, and what helps (docs/anomaly.md).
+
+    Args: ``check_nan``: whether a nan is an error; ``check_inf``: whether an inf is one.
 
     >>> import adjoint as torch, warnings
     >>> warnings.simplefilter("ignore")
@@ -50,9 +56,10 @@ class detect_anomaly:
     RuntimeError: Function 'SqrtBackward0' returned nan values in its 0th output.
     """
 
-    def __init__(self, check_nan: bool = True) -> None:
+    def __init__(self, check_nan: bool = True, check_inf: bool = False) -> None:
         self.check_nan = check_nan
-        self.before = (0, True)
+        self.check_inf = check_inf
+        self.before = (False, True, False)
         warnings.warn(
             "Anomaly Detection has been enabled. This mode will increase the runtime and should "
             "only be enabled for debugging.",
@@ -60,17 +67,21 @@ class detect_anomaly:
         )
 
     def __enter__(self) -> None:
-        self.before = (get_mode() & modes.ANOMALY, engine.anomaly_options[0])
-        _switch(True, self.check_nan)
+        self.before = _state()
+        _switch(True, self.check_nan, self.check_inf)
 
     def __exit__(self, *exception: Any) -> None:
-        _switch(bool(self.before[0]), self.before[1])
+        _switch(*self.before)
 
 
-def _switch(on: bool, check_nan: bool) -> None:
+def _state() -> tuple[bool, bool, bool]:
+    return is_anomaly_enabled(), options["nan"], options["inf"]
+
+
+def _switch(on: bool, check_nan: bool, check_inf: bool) -> None:
     bits = get_mode()
     set_mode(bits | modes.ANOMALY if on else bits & ~modes.ANOMALY)
-    engine.anomaly_options[0] = check_nan
+    options["nan"], options["inf"] = check_nan, check_inf
 
 
 def is_anomaly_enabled() -> bool:
@@ -80,4 +91,4 @@ def is_anomaly_enabled() -> bool:
 
 def is_anomaly_check_nan_enabled() -> bool:
     """Return whether anomaly detection stops at nan."""
-    return is_anomaly_enabled() and engine.anomaly_options[0]
+    return is_anomaly_enabled() and options["nan"]

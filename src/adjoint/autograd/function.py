@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import traceback
 import warnings
 import weakref
 from collections.abc import Callable
@@ -26,7 +25,9 @@ from adjoint.autograd.function_node import (
     save,
 )
 from adjoint.core import mode as modes
+from adjoint.core.anomaly import remember
 from adjoint.core.duals import ceiling, levels_of, open_levels
+from adjoint.core.engine import running
 from adjoint.core.hooks import NodeHooks
 from adjoint.core.inplace import bump
 from adjoint.core.masked import masked
@@ -253,7 +254,7 @@ def _record(
     node.counter = None
     node.versions = None
     if mode & modes.ANOMALY:
-        node.metadata["traceback_"] = traceback.format_stack()[:-2]
+        remember(node, tuple(inputs), None, running.get())
     differentiable = [
         isinstance(o, TensorBase)
         and o._desc.dtype.category >= dtypes.FLOATING

@@ -12,16 +12,15 @@ Note [Order]
 
 from __future__ import annotations
 
-import warnings
 from contextvars import ContextVar
 from heapq import heappop, heappush
 from typing import Any
 
-import numpy as np
-
 from adjoint.array.descriptor import Descriptor
 from adjoint.array.silence import restore, silence
 from adjoint.core import mode as modes
+from adjoint.core.anomaly import Trace, tell_of
+from adjoint.core.anomaly_report import report
 from adjoint.core.duals import open_levels
 from adjoint.core.fitting import accumulate, fit, keep_gradient
 from adjoint.core.hook_results import check_hook_result, check_hook_tuple
@@ -33,7 +32,7 @@ from adjoint.core.node import AccumulateGrad, Node, OutEdge
 from adjoint.core.straight import flush_lock, run_straight
 from adjoint.core.tensor_base import TensorBase, make_tensor, show_cotangent
 
-__all__ = ["Walk", "anomaly_options", "run_backward", "running", "watched_leaves"]
+__all__ = ["Walk", "run_backward", "running", "watched_leaves"]
 
 
 class Walk:
@@ -41,7 +40,7 @@ class Walk:
 
     __slots__ = (
         *("__weakref__", "accumulate", "captured", "captures", "counts", "entries", "general"),
-        *("heap", "keep", "leaves", "masked", "needed", "raw", "roots", "watched"),
+        *("heap", "keep", "leaves", "masked", "needed", "raw", "roots", "trace", "watched"),
     )
 
     def __init__(self, raw: bool, keep: bool, accumulate: bool) -> None:
@@ -58,6 +57,7 @@ class Walk:
         self.captured: dict[int, Any] = {}
         self.counts: dict[AccumulateGrad, int] | None = None
         self.roots: list[Any] = []
+        self.trace: Trace | None = None
         self.watched: set[Node] = set()  # the nodes and leaves whose cotangents are captured
 
     # ---- arriving cotangents -----------------------------------------------------------------
@@ -98,8 +98,10 @@ class Walk:
     def run(self) -> None:
         """Run every node that was reached, youngest first; then the leaves that are left."""
         heap, entries = self.heap, self.entries
-        anomaly = get_mode() & modes.ANOMALY
-        plain = not anomaly and self.counts is None
+        if get_mode() & modes.ANOMALY:
+            self.trace = Trace(report)
+        trace = self.trace
+        plain = trace is None and self.counts is None
         run_plain = self.run_plain
         while heap:
             node, g = entries.pop(-heappop(heap))
@@ -107,10 +109,10 @@ class Walk:
                 run_plain(node, g)
                 continue
             try:
-                self.run_node(node, g, anomaly)
+                self.run_node(node, g, trace)
             except Exception:
-                if anomaly:
-                    _explain(node)
+                if trace is not None:
+                    tell_of(node)
                 raise
         while self.leaves:
             leaf = next(iter(self.leaves))
@@ -155,7 +157,7 @@ class Walk:
             else:
                 self.send(edge, h)
 
-    def run_node(self, node: Node, g: Any, anomaly: int) -> None:
+    def run_node(self, node: Node, g: Any, trace: Trace | None) -> None:
         """One node: tensor hooks, captures, pre-hooks, the rules, hooks, and on to its edges."""
         hooks = node.hooks
         several = type(node.desc) is tuple
@@ -177,6 +179,8 @@ class Walk:
         if hooks is not None and hooks.pre:
             g = self.pre_hooks(node, hooks, g)
         plan = masked(node.plan) if self.masked else node.plan
+        if trace is not None:
+            trace.current = node
         undefined = all(x is None for x in g) if several else g is None
         if undefined and not plan.runs_undefined:
             r: Any = (None,) * len(node.edges)
@@ -193,8 +197,10 @@ class Walk:
             for edge, h in zip(node.edges, r)
         ]
         results = [None if edge is None else h for edge, h in zip(node.edges, results)]
-        if anomaly:
-            _check_nan(node, results)
+        if trace is not None:
+            trace.check(node, g, results)
+            if not self.keep:
+                trace.over(node)
         if not self.keep and plan.frees:
             node.saved = None
         if hooks is not None and hooks.post:
@@ -317,37 +323,6 @@ class Walk:
             if hooks.post:
                 self.post_hooks(leaf, hooks, [], g)
 
-
-# ---- checks --------------------------------------------------------------------------------------
-
-
-def _explain(node: Node) -> None:
-    """Tell, in anomaly mode, which forward line made the node that failed."""
-    trace = "".join(node.metadata.get("traceback_", ()))
-    if trace:
-        text = (
-            f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n"
-            f"{trace}"
-        )
-    else:
-        text = (
-            f"Error detected in {node.name()}. No forward pass information available. Enable "
-            "detect "
-            "anomaly during forward pass for more information."
-        )
-    warnings.warn(text, UserWarning, stacklevel=2)
-
-
-def _check_nan(node: Node, results: list[Any]) -> None:
-    if not anomaly_options[0]:
-        return
-    for i, r in enumerate(results):
-        value = r._array if isinstance(r, TensorBase) else r
-        if value is not None and value.dtype.kind in "fc" and np.isnan(value).any():
-            raise RuntimeError(f"Function '{node.name()}' returned nan values in its {i}th output.")
-
-
-anomaly_options = [True]  # whether anomaly mode looks for nan
 
 # The walk that runs in this thread; None outside, and in walks without anything special about them.
 running: ContextVar[Walk | None] = ContextVar("adjoint_running", default=None)

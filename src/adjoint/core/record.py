@@ -8,7 +8,6 @@ usual case.
 
 from __future__ import annotations
 
-import traceback
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from adjoint.array.descriptor import ARRAY, Descriptor, array_type, describe, li
 from adjoint.array.kernels import tiles
 from adjoint.array.silence import restore, silence
 from adjoint.core import mode as modes
+from adjoint.core.anomaly import remember
 from adjoint.core.duals import open_levels
 from adjoint.core.engine import running
 from adjoint.core.forward import push
@@ -287,7 +287,7 @@ def record(
         saved = _packed(plan, saved, out, node)
     node.saved = saved
     if mode & modes.ANOMALY:
-        node.metadata["traceback_"] = traceback.format_stack()[:-2]
+        remember(node, operands, out, running.get())
     return node
 
 
