@@ -19,9 +19,13 @@ def _reference(*operands: Any, draw: Any) -> Any:
     return draw(*operands)
 
 
+def _reference_with(input: Any, *, p: Any, draw: Any) -> Any:
+    return draw(input, p)
+
+
 FILLING = (
-    *("bernoulli_number", "bernoulli_tensor", "cauchy", "exponential", "geometric", "log_normal"),
-    *("normal", "random", "random_between", "random_to", "uniform"),
+    *("bernoulli_number", "cauchy", "exponential", "geometric", "log_normal", "normal"),
+    *("random", "random_between", "random_to", "uniform"),
 )
 SAMPLING = ("bernoulli", "normal_mean", "normal_std", "poisson")
 
@@ -33,6 +37,11 @@ ROWS: list[OpCase] = [
             _reference,
         )
         for name in (*FILLING, *SAMPLING)
+    ),
+    row(
+        "bernoulli_tensor",
+        [(values((2, 3)), {"p": values((2, 3), "positive"), "draw": _one})],
+        _reference_with,
     ),
     row(
         "normal_both",

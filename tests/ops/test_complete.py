@@ -13,7 +13,7 @@ RULES = {"forward", "vjp", "second_order", "versions", "jvp", "vmap", "recorded"
 
 
 # The border of vmap, where batched arrays come from: tests/func/test_vmap.py.
-BORDER = {"enter", "leave", "spread", "sum_level"}
+BORDER = {"enter", "leave", "release", "spread", "sum_level"}
 
 
 def test_every_operator_has_a_row() -> None:

@@ -48,8 +48,8 @@ class ArrayType:
     """An element type in an array library: what all its descriptors share."""
 
     __slots__ = (
-        *("constants", "device", "dtype", "fast", "levels", "numpy", "pairs", "scalar"),
-        *("scalar_type", "shapes", "shapes_get", "xp", "zero_d", "zero_d_constants"),
+        *("constants", "device", "dtype", "fast", "levels", "numpy", "pairs", "plain"),
+        *("scalar", "scalar_type", "shapes", "shapes_get", "xp", "zero_d", "zero_d_constants"),
         "zero_d_pairs",
     )
 
@@ -60,8 +60,10 @@ class ArrayType:
         device: device,
         fast: int,
         levels: tuple[Any, ...] = (),
+        plain: ArrayType | None = None,
     ) -> None:
         self.dtype = dtype
+        self.plain = plain or self  # NumPy's type with the same elements
         self.levels = levels  # of a batched array (array/batched)
         self.numpy = dtype.numpy
         self.scalar_type = dtype.numpy.type

@@ -221,6 +221,14 @@ class Generator:
         has_second = bool(record["has_second_normal"])
         self.second_normal = float(record["second_normal"]) if has_second else None
 
+    def _mark(self) -> tuple[Any, ...]:
+        """Where the stream is now, for `_go_back`: quicker than a whole state."""
+        return self._seed, self.second_normal, self._source().engine.state
+
+    def _go_back(self, mark: tuple[Any, ...]) -> None:
+        """Continue from where `_mark` was taken."""
+        self._seed, self.second_normal, self._source().engine.state = mark
+
     def clone_state(self) -> Self:
         """A new generator that will give the same numbers."""
         clone = type(self)()

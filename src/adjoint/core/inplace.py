@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes, numpy_
+from adjoint.array.batched.levels import stack
 from adjoint.array.descriptor import SCALAR, describe, library_of
 from adjoint.core import mode as modes
 from adjoint.core.dual_writes import operands_before, push_write
@@ -36,7 +37,7 @@ from adjoint.core.views import (
     replay,
 )
 
-__all__ = ["apply_inplace", "bump", "check_writable"]
+__all__ = ["apply_inplace", "bump", "check_writable", "note_write"]
 
 # ---- rules ---------------------------------------------------------------------------------------
 
@@ -179,6 +180,8 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
             old = _old(op, t, everything)
         write(t, memory, raw)
     counter = bump(t)
+    if mode & modes.LIBRARIES:
+        note_write(t)
     node = None
     if recording:
         old = old if before is None else before[0]
@@ -209,7 +212,7 @@ def _promote(t: Any, values: tuple[Any, ...]) -> None:
     side = t._side
     base = t if side is None or side.base is None else side.base
     before = base._memory()
-    array = library.promote(before, values, 0 if base._side is None else base._side.born)
+    array = library.promote(before, t._array, values, _born(base))
     if array is before:
         return
     if base._counter is not None and base._counter.views:
@@ -223,6 +226,22 @@ def _promote(t: Any, values: tuple[Any, ...]) -> None:
     remember = getattr(library, "remember", None)  # by who will want the old memory back
     if remember is not None:
         remember(base, before)
+
+
+def _born(t: Any) -> int:
+    """The number of the innermost transform in which ``t`` was made; 0: outside of all."""
+    levels = t._desc.type.levels
+    found: int = 0 if t._side is None else t._side.born
+    return max(found, levels[0].number) if levels else found
+
+
+def note_write(t: Any) -> None:
+    """Let the open levels know that ``t`` was overwritten, if it is older than they are."""
+    side = t._side
+    born = _born(t if side is None or side.base is None else side.base)
+    for level in stack.get():
+        if born < level.number:
+            level.wrote = True
 
 
 def _raw(operand: Any) -> Any:

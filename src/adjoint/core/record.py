@@ -22,6 +22,7 @@ from adjoint.core.duals import open_levels
 from adjoint.core.engine import running
 from adjoint.core.forward import push
 from adjoint.core.hooks import NodeHooks
+from adjoint.core.libraries import straight
 from adjoint.core.masked import composed, mark_results, masked, masked_forward
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node, OutEdge, next_seq
@@ -38,7 +39,12 @@ _new = object.__new__
 
 def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Call ``op``; return its result (a tuple of results for an operator with several)."""
-    if not get_mode() & modes.OVERRIDES_OFF:
+    mode = get_mode()
+    if mode & modes.LIBRARIES:
+        made = straight(op, operands, mode)
+        if made is not None:
+            return made
+    if not mode & modes.OVERRIDES_OFF:
         for operand in operands:
             if isinstance(operand, TensorBase) and operand.__torch_function__ is not None:
                 return _override(op, operands, params)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ class Side:
     inference = False
     tangents: Any = None
     cotangent = False  # see core/masked.py, Note [Cotangents that users see]
-    born = 0  # the number of the innermost transform in which it was made
+    born = 0  # the innermost transform in which it was made, where its descriptor does not tell
 
 
 class TensorBase:
@@ -133,7 +134,10 @@ class TensorBase:
 
 
 _new = object.__new__
-birthplace = [0]  # the number of the innermost open transform that wants to know its tensors
+
+# The number of the innermost open transform that wants to know its tensors; 0: none.
+birthplace: ContextVar[int] = ContextVar("adjoint_birthplace", default=0)
+_born_in = birthplace.get
 _tensor_class: type[TensorBase] = TensorBase
 _receivers: list[Callable[[type[TensorBase]], None]] = []
 
@@ -179,6 +183,9 @@ def make_tensor(raw: Any, edge: Any = None, desc: Descriptor | None = None) -> A
     made._edge = edge
     made._counter = None
     made._side = None
-    if birthplace[0]:
-        made._rare().born = birthplace[0]
+    number = _born_in()
+    if number:
+        levels = made._desc.type.levels
+        if not levels or levels[0].number != number:  # else its levels tell
+            made._rare().born = number
     return made

@@ -15,9 +15,9 @@ from adjoint.array.batched.blocks import dense
 from adjoint.autograd import grad as plain_grad
 from adjoint.core.backward import input_key
 from adjoint.core.tensor_base import TensorBase, make_tensor
-from adjoint.derivatives.rows import open_rows, pull_identity
+from adjoint.derivatives.rows import pull_identity
 from adjoint.func.trees import tree_flatten, tree_unflatten
-from adjoint.ops.batching import enter, leave
+from adjoint.ops.batching import enter, leave, open_rows
 from adjoint.ops.create import eye, zeros
 
 __all__ = ["grad"]
@@ -122,6 +122,6 @@ def _recorded(outputs: Any, leaves: list[Any], weights: Any, count: int) -> tupl
     units = eye(count, dtype=outputs.dtype)
     if weights is not None:
         units = units * weights
-    with open_rows(count) as level:
+    with open_rows(count, "same") as level:
         found = plain_grad(outputs, leaves, enter(units, 0, level), True, True, allow_unused=True)
         return tuple([None if g is None else leave(g, 0, level) for g in found])

@@ -7,38 +7,20 @@ one gradient for each of them in front.  The walk is the ordinary one, on batche
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from adjoint.array.batched import BatchedArray, Level, block_rules, spread
 from adjoint.array.batched.blocks import BlockArray, dense, identity
-from adjoint.core import mode as modes
 from adjoint.core.engine import run_backward
-from adjoint.core.mode import get_mode, set_mode
-from adjoint.core.tensor_base import birthplace
+from adjoint.ops.batching import open_rows
 
-__all__ = ["open_rows", "pull_identity", "pull_rows"]
+__all__ = ["pull_identity", "pull_rows"]
 
 Array = Any
 assert block_rules
-
-
-@contextmanager
-def open_rows(size: int) -> Iterator[Level]:
-    """A level of ``size`` rows, with every call on the general path."""
-    level = Level(size)
-    before, outside = get_mode(), birthplace[0]
-    set_mode(before | modes.LIBRARIES)
-    birthplace[0] = level.number
-    try:
-        yield level
-    finally:
-        level.open = False
-        set_mode(before)
-        birthplace[0] = outside
 
 
 def pull_rows(
@@ -49,7 +31,7 @@ def pull_rows(
     Shape: each of ``rows`` (n, *output); results (n, *input), zero-strided where the rows agree,
     None where nothing arrives.
     """
-    with open_rows(len(rows[0])) as level:
+    with open_rows(len(rows[0]), "same") as level:
         roots = [(edge, BatchedArray(r, level)) for edge, r in zip(edges, rows)]
         found = _walk(roots, keys, keep)
         return [None if g is None else _values(g, level) for g in found]
@@ -65,7 +47,7 @@ def pull_identity(
     Raises: OutOfBudget where they would have to be written out beyond ``budget`` bytes on the way.
     """
     desc = edge.desc
-    with open_rows(desc.shape[0]) as level:
+    with open_rows(desc.shape[0], "same") as level:
         found = _walk([(edge, identity(level, desc.numpy, budget))], keys, keep)
         return [g if g is None or type(g) is BlockArray else _values(g, level) for g in found]
 

@@ -34,7 +34,6 @@ from adjoint.ops.conv import (
     conv_transpose2d,
     conv_transpose3d,
 )
-from adjoint.ops.create_options import like_memory
 from adjoint.ops.embedding import embedding, one_hot
 from adjoint.ops.loss import (
     binary_cross_entropy,
@@ -58,7 +57,7 @@ from adjoint.ops.pool import (
     max_pool2d,
     max_pool3d,
 )
-from adjoint.ops.random_inplace import bernoulli_
+from adjoint.ops.random_source import dropout_mask
 from adjoint.ops.similarity import bilinear, cosine_similarity, normalize, pairwise_distance
 from adjoint.ops.softmax import log_softmax as _log_softmax
 from adjoint.ops.softmax import softmax as _softmax
@@ -392,10 +391,7 @@ def _dropped(input: Tensor, p: float, training: bool, inplace: bool, shape: Any)
     if p == 1:
         mask = make_tensor(np.zeros(shape, input._desc.numpy))
     else:
-        each = shape == input._desc.shape  # then drawn in the order of the input's memory
-        dtype = input._desc.numpy
-        noise = like_memory(input._array, dtype) if each else np.empty(shape, dtype)
-        mask = bernoulli_(make_tensor(noise), 1 - p).div_(1 - p)
+        mask = dropout_mask(input, shape, 1 - p).div_(1 - p)
     return input.mul_(mask) if inplace else input * mask
 
 

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.array import random_normal as normals
 from adjoint.core.inplace import bump
 from adjoint.core.mode import GRAD, mode_bits
 from adjoint.ops import random_inplace
 from adjoint.ops.create import empty
 from adjoint.ops.inplace import fill_, zero_
 from adjoint.ops.random import randperm
+from adjoint.ops.random_source import drawn_into, source
 from adjoint.tensor import Tensor
 
 __all__ = [
@@ -129,9 +131,9 @@ def trunc_normal_(
             stacklevel=2,
         )
     normal_(tensor, mean, std, generator)
-    memory = tensor._memory()
+    memory, xp = tensor._memory(), tensor._desc.type.xp
     outside = (memory < a) | (memory > b)
-    while outside.any():
+    while xp.any(outside):
         again = normal_(empty(tensor.shape, dtype=tensor.dtype), mean, std, generator)
         np.copyto(memory, again._array, where=outside)
         outside = (memory < a) | (memory > b)
@@ -254,12 +256,18 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     if not tensor.numel():
         return tensor
     rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
-    drawn = normal_(empty((rows, columns), dtype=tensor.dtype), 0, 1, generator)._array
-    q, r = np.linalg.qr(drawn.T if rows < columns else drawn)
-    # The factorisation is unique up to signs; these make the result uniformly distributed.
-    q = q * np.sign(np.diagonal(r))
-    values = (q.T if rows < columns else q).reshape(tensor.shape)
-    return _overwrite(tensor, values * values.dtype.type(gain))
+    from_, dtype = source(generator, "normal_"), tensor._desc.numpy
+
+    def made(memory: Any) -> Any:
+        lead = memory.shape[: memory.ndim - tensor.ndim]  # samples of vmap
+        drawn = normals.normal(from_, (*lead, rows, columns), dtype)
+        q, r = np.linalg.qr(drawn.swapaxes(-1, -2) if rows < columns else drawn)
+        # The factorisation is unique up to signs; these make the result uniformly distributed.
+        q = q * np.sign(np.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
+        values = (q.swapaxes(-1, -2) if rows < columns else q).reshape(memory.shape)
+        return values * values.dtype.type(gain)
+
+    return _overwrite(tensor, drawn_into(from_, tensor._memory(), made))
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from adjoint.array.batched import levels
-from adjoint.core import mode as modes
-from adjoint.core.mode import get_mode, set_mode
-from adjoint.core.tensor_base import birthplace
+from adjoint.array.batched import levels, tape
+from adjoint.core.duals import open_levels
+from adjoint.core.mode import LIBRARIES, get_mode, set_mode
+from adjoint.core.tensor_base import birthplace, make_tensor
 from adjoint.ops.families import linear, movement
 
-__all__ = ["enter", "has_level", "leave", "open_rows"]
+__all__ = ["enter", "has_level", "inside", "leave", "open_rows"]
 
 Array = Any
 Tensor = Any
@@ -53,6 +53,12 @@ def _leave(xp: Any, input: Array, *, axis: int, level: Any) -> Array:
     return levels.leave(input, axis, level)
 
 
+@linear(lambda xp, g, axis, level: _entered(g, axis, level), node="LeaveBackward0")
+def _release(xp: Any, input: Array, *, axis: int, level: Any) -> Array:
+    """As `_leave`, for what is no view: the result stands for the tensor itself."""
+    return levels.leave(input, axis, level)
+
+
 def _summed(g: Any, level: Any) -> Any:
     return _sum_level(g, level=level) if _is_tensor(g) else levels.sum_level(g, level)
 
@@ -73,19 +79,37 @@ def _sum_level(xp: Any, input: Array, *, level: Any) -> Array:
     return levels.sum_level(input, level)
 
 
+class inside:
+    """A block that computes inside an open level; the level stays open after it."""
+
+    __slots__ = ("_before", "_birthplace", "_level", "_stack")
+
+    def __init__(self, level: Any) -> None:
+        self._level = level
+
+    def __enter__(self) -> Any:
+        level, before = self._level, get_mode()
+        self._before = before & LIBRARIES
+        set_mode(before | LIBRARIES)
+        self._birthplace = birthplace.set(level.number)
+        self._stack = levels.stack.set((*levels.stack.get(), level))
+        return level
+
+    def __exit__(self, *error: Any) -> None:
+        levels.stack.reset(self._stack)
+        birthplace.reset(self._birthplace)
+        set_mode(get_mode() & ~LIBRARIES | self._before)
+
+
 @contextmanager
-def open_rows(size: int) -> Iterator[Any]:
+def open_rows(size: int, randomness: str = "error") -> Iterator[Any]:
     """A block with a level of ``size`` samples, in which every call takes the general path."""
-    level = levels.Level(size)
-    before, outside = get_mode(), birthplace[0]
-    set_mode(before | modes.LIBRARIES)
-    birthplace[0] = level.number
+    level = levels.Level(size, randomness)
     try:
-        yield level
+        with inside(level):
+            yield level
     finally:
         level.open = False
-        set_mode(before)
-        birthplace[0] = outside
 
 
 def has_level(input: Tensor, level: Any) -> bool:
@@ -99,10 +123,18 @@ def enter(input: Tensor, axis: int, level: Any) -> Tensor:
 
 
 def leave(input: Tensor, axis: int, level: Any) -> Tensor:
-    """Return ``input`` with the samples of ``level`` along ``axis``: a view if it has any."""
+    """Return ``input`` with the samples of ``level`` along ``axis``, over the same memory."""
     if not has_level(input, level):
-        input = _spread(input, level=level)
-    return _leave(input, axis=axis, level=level)
+        return _leave(_spread(input, level=level), axis=axis, level=level)
+    side = input._side
+    if side is not None and side.base is not None:
+        return _leave(input, axis=axis, level=level)
+    if input._edge is None and not open_levels and input.__torch_function__ is None:
+        made = make_tensor(levels.leave(input._array, axis, level))
+    else:
+        made = _release(input, axis=axis, level=level)
+    made._counter = input._version_counter()
+    return made
 
 
-levels.sum_tensors.append(_sum_level)
+tape.sum_tensors.append(_sum_level)

@@ -8,8 +8,11 @@ distributions with tensors of parameters in `random_sampling`.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Self
+
+import numpy as np
 
 from adjoint.array import dtypes
 from adjoint.array import random as stream
@@ -29,14 +32,13 @@ from adjoint.ops.create_options import (
     tensor_operand,
 )
 from adjoint.ops.random_inplace import (
-    along_memory,
     check_integers,
     check_normal,
     check_uniform,
     normal_like,
-    source,
     whole,
 )
+from adjoint.ops.random_source import along_memory, drawn, drawn_like, source
 
 __all__ = [
     "Generator",
@@ -174,7 +176,8 @@ def rand(
     check_options("rand", device, layout, pin_memory)
     kind = _floating("rand", out, dtype)
     check_uniform(kind, 0, 1)
-    raw = stream.uniform(source(generator, "rand"), shape, kind.numpy)
+    from_ = source(generator, "rand")
+    raw = drawn(from_, out, shape, lambda full: stream.uniform(from_, full, kind.numpy))
     return finish("rand", raw, out, requires_grad)
 
 
@@ -198,7 +201,8 @@ def randn(
     check_options("randn", device, layout, pin_memory)
     kind = _floating("randn", out, dtype)
     check_normal(kind, 1)
-    raw = normals.normal(source(generator, "randn"), shape, kind.numpy)
+    from_ = source(generator, "randn")
+    raw = drawn(from_, out, shape, lambda full: normals.normal(from_, full, kind.numpy))
     return finish("randn", raw, out, requires_grad)
 
 
@@ -252,7 +256,12 @@ def randint(
     kind = out_dtype("randint", out, dtype) or dtypes.int64
     check_requires_grad(kind, requires_grad)
     check_integers(kind, first, last)
-    raw = stream.integers(source(generator, "randint"), shape, kind.numpy, first, last)
+    from_ = source(generator, "randint")
+
+    def sample(full: tuple[int, ...]) -> Array:
+        return stream.integers(from_, full, kind.numpy, first, last)
+
+    raw = drawn(from_, out, shape, sample)
     return finish("randint", raw, out, requires_grad)
 
 
@@ -301,7 +310,18 @@ def randperm(
             f"n cannot be greater than {(1 << stream.MANTISSA[kind.name]) + 1} for "
             f"{name[kind.name]} type."
         )
-    raw = stream.permutation(source(generator, "randperm"), count, kind.numpy)
+    from_ = source(generator, "randperm")
+
+    def sample(full: tuple[int, ...]) -> Array:
+        lead = full[:-1]
+        rows = [stream.permutation(from_, count, kind.numpy) for _ in range(math.prod(lead))]
+        if not lead:
+            return rows[0]
+        # one after the other, those of the innermost level of vmap last, as PyTorch does
+        table = np.array(rows, kind.numpy).reshape((*lead[::-1], count))
+        return table.transpose((*range(len(lead) - 1, -1, -1), len(lead)))
+
+    raw = drawn(from_, out, (count,), sample)
     return finish("randperm", raw, out, requires_grad)
 
 
@@ -313,6 +333,7 @@ def _like(
     input: Tensor,
     dtype: DType,
     options: dict[str, Any],
+    generator: Any,
     check: Callable[[dtypes.dtype], None],
     draw: Callable[[Array], Array],
 ) -> Tensor:
@@ -322,7 +343,12 @@ def _like(
     kind = checked_dtype(function, dtype) or input._desc.dtype
     check(kind)
     check_requires_grad(kind, options["requires_grad"])
-    raw = draw(like_memory(input._array, kind.numpy, options["memory_format"]))
+    layout = options["memory_format"]
+
+    def sample(like: Array) -> Array:
+        return draw(like_memory(like, kind.numpy, layout))
+
+    raw = drawn_like(generator, input._array, sample)
     return finish(function, raw, None, options["requires_grad"])
 
 
@@ -344,6 +370,7 @@ def rand_like(
         input,
         dtype,
         _options(layout, device, pin_memory, requires_grad, memory_format),
+        from_,
         lambda kind: check_uniform(kind, 0, 1),
         lambda made: along_memory(made, lambda shape: stream.uniform(from_, shape, made.dtype)),
     )
@@ -367,6 +394,7 @@ def randn_like(
         input,
         dtype,
         _options(layout, device, pin_memory, requires_grad, memory_format),
+        from_,
         lambda kind: check_normal(kind, 1),
         lambda made: normal_like(from_, made),
     )
@@ -405,6 +433,7 @@ def randint_like(
         input,
         dtype,
         _options(layout, device, pin_memory, requires_grad, memory_format),
+        from_,
         lambda kind: check_integers(kind, first, last),
         lambda made: along_memory(
             made, lambda shape: stream.integers(from_, shape, made.dtype, first, last)

@@ -17,11 +17,14 @@ from adjoint.array import dtypes
 from adjoint.array import random as stream
 from adjoint.array import random_families as families
 from adjoint.array import random_normal as normals
+from adjoint.array.batched.draws import check_room
+from adjoint.array.batched.levels import stack
 from adjoint.core.errors import scalar_name
 from adjoint.core.inplace import apply_inplace
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.create_options import limits_of, not_implemented
 from adjoint.ops.families import general
+from adjoint.ops.random_source import along_memory, drawn_from, drawn_into, in_c_order, source
 
 __all__ = [
     "bernoulli_",
@@ -39,22 +42,30 @@ Tensor = Any
 Generator = stream.Generator
 
 
-def _filling(name: str, node: str) -> Any:
+def _filling(name: str, node: str, forward: Any = None) -> Any:
     """The operator that overwrites its operand with what ``draw`` makes for it."""
 
-    def forward(xp: Any, input: Array, *, draw: Callable[[Array], Array]) -> Array:
+    def plain(xp: Any, input: Array, *, draw: Callable[[Array], Array]) -> Array:
         """Return what ``draw`` makes for ``input``: its shape, dtype and memory order."""
         return draw(input)
 
+    forward = forward or plain
     forward.__name__ = name
     rule = general(lambda xp, g: xp.zeros_like(g), jvp=lambda xp, t: xp.zeros_like(t), node=node)
     return rule(forward).op
 
 
+def _by_probabilities(
+    xp: Any, input: Array, *, p: Array, draw: Callable[[Array, Array], Array]
+) -> Array:
+    """Return what ``draw`` makes for ``input`` and the probabilities of its elements."""
+    return draw(input, p)
+
+
 _uniform = _filling("uniform", "UniformBackward0")
 _normal = _filling("normal", "NormalBackward0")
 _bernoulli = _filling("bernoulli_number", "BernoulliBackward2")
-_bernoulli_tensor = _filling("bernoulli_tensor", "BernoulliBackward1")
+_bernoulli_tensor = _filling("bernoulli_tensor", "BernoulliBackward1", _by_probabilities)
 _random = _filling("random", "RandomBackward2")
 _random_to = _filling("random_to", "RandomBackward1")
 _random_between = _filling("random_between", "RandomBackward0")
@@ -62,37 +73,6 @@ _exponential = _filling("exponential", "ExponentialBackward0")
 _cauchy = _filling("cauchy", "CauchyBackward0")
 _log_normal = _filling("log_normal", "LogNormalBackward0")
 _geometric = _filling("geometric", "GeometricBackward0")
-
-
-def source(generator: Generator | None, function: str) -> Generator:
-    """The generator that ``function`` draws from.
-
-    Raises: TypeError if it is none.
-    """
-    if generator is None:
-        return stream.default_generator
-    if not isinstance(generator, Generator):
-        raise TypeError(
-            f"{function}(): argument 'generator' must be torch.Generator, not "
-            f"{type(generator).__name__}"
-        )
-    return generator
-
-
-def along_memory(out: Array, draw: Callable[[tuple[int, ...]], Array]) -> Array:
-    """What ``draw`` makes for the shape of ``out``, in the order of its memory."""
-    if not isinstance(out, np.ndarray) or out.flags.c_contiguous:
-        return draw(out.shape)
-    made = np.empty_like(out)
-    axes = sorted(range(out.ndim), key=lambda axis: -abs(out.strides[axis]))
-    view = made.transpose(axes)
-    view[...] = draw(view.shape)
-    return made
-
-
-def in_c_order(out: Array) -> bool:
-    """Whether the elements of ``out`` lie one after the other."""
-    return not isinstance(out, np.ndarray) or bool(out.flags.c_contiguous)
 
 
 def real(function: str, name: str, position: int, value: Any) -> float:
@@ -203,14 +183,14 @@ def check_probability(name: str, p: float) -> None:
         raise RuntimeError(f"{name} expects p to be in [0, 1], but got p={number(p)}")
 
 
-def check_probabilities(p: TensorBase) -> Array:
-    """The raw probabilities of a tensor.
+def check_probabilities(raw: Array) -> Array:
+    """The array, if it holds probabilities.
 
     Raises: NotImplementedError for integers; RuntimeError if one is outside [0, 1].
     """
-    if p._desc.dtype.category != dtypes.FLOATING:
-        raise not_implemented("bernoulli_tensor_cpu_p_", p._desc.dtype)
-    raw = np.asarray(p._array)
+    found = dtypes.from_numpy_dtype(raw.dtype)
+    if found.category != dtypes.FLOATING:
+        raise not_implemented("bernoulli_tensor_cpu_p_", found)
     if raw.size and not bool(((raw >= 0) & (raw <= 1)).all()):
         raise RuntimeError(
             "Expected p_in >= 0 && p_in <= 1 to be true, but got false. (A probability lies "
@@ -222,8 +202,8 @@ def check_probabilities(p: TensorBase) -> Array:
 # ---- the methods ---------------------------------------------------------------------------------
 
 
-def _fill(op: Any, self: Tensor, draw: Callable[[Array], Array]) -> Tensor:
-    return apply_inplace(op, self, (), {"draw": draw})
+def _fill(op: Any, self: Tensor, generator: Generator, sample: Callable[[Array], Array]) -> Tensor:
+    return apply_inplace(op, self, (), {"draw": lambda out: drawn_into(generator, out, sample)})
 
 
 def _simple(
@@ -234,6 +214,7 @@ def _simple(
     return _fill(
         op,
         self,
+        from_,
         lambda out: along_memory(out, lambda shape: family(from_, shape, dtype, *parameters)),
     )
 
@@ -276,7 +257,7 @@ def normal_(
     mean, std = real("normal_", "mean", 1, mean), real("normal_", "std", 2, std)
     check_normal(self._desc.dtype, std)
     from_ = source(generator, "normal_")
-    return _fill(_normal, self, lambda out: normal_like(from_, out, mean, std))
+    return _fill(_normal, self, from_, lambda out: normal_like(from_, out, mean, std))
 
 
 def normal_like(g: Generator, out: Array, mean: float = 0, std: float = 1) -> Array:
@@ -300,30 +281,36 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
         if self._desc.dtype.is_complex:
             raise not_implemented("bernoulli_scalar_cpu_", self._desc.dtype)
         return _simple(_bernoulli, self, stream.bernoulli, generator, p)
-    raw = _expanded(check_probabilities(p), self._desc.shape)
+    wide = _expanded(p, self._desc.shape)
 
-    def draw(out: Array) -> Array:
+    def sample(raw: Array) -> Array:
+        return stream.bernoulli(from_, raw.shape, dtype, check_probabilities(raw))
+
+    def draw(out: Array, raw: Array) -> Array:
+        if stack.get():
+            check_room(out)
+            return drawn_from(from_, None, (raw,), sample)
         if in_c_order(out):
-            return stream.bernoulli(from_, out.shape, dtype, raw)
+            return sample(raw)
         axes = sorted(range(out.ndim), key=lambda axis: -abs(out.strides[axis]))
         ordered = raw.transpose(axes)
-        return along_memory(out, lambda shape: stream.bernoulli(from_, shape, dtype, ordered))
+        return along_memory(out, lambda shape: sample(ordered))
 
-    return _fill(_bernoulli_tensor, self, draw)
+    return apply_inplace(_bernoulli_tensor, self, (), {"draw": draw, "p": wide})
 
 
-def _expanded(raw: Array, shape: tuple[int, ...]) -> Array:
-    if raw.shape == shape:
-        return raw
-    lead = len(shape) - raw.ndim
-    for i in range(raw.ndim):
-        if lead < 0 or raw.shape[i] not in (1, shape[i + lead]):
+def _expanded(p: TensorBase, shape: tuple[int, ...]) -> Array:
+    """The raw probabilities, broadcast to ``shape``."""
+    raw, found = p._array, p._desc.shape
+    lead = len(shape) - len(found)
+    for i, n in enumerate(found):
+        if lead < 0 or n not in (1, shape[i + lead]):
             raise RuntimeError(
                 f"The expanded size of the tensor ({shape[i + lead]}) must match the existing "
-                f"size ({raw.shape[i]}) at non-singleton dimension {i + lead}.  Target sizes: "
-                f"{list(shape)}.  Tensor sizes: {list(raw.shape)}"
+                f"size ({n}) at non-singleton dimension {i}.  Target sizes: "
+                f"{list(shape)}.  Tensor sizes: {list(found)}"
             )
-    return np.broadcast_to(raw, shape)
+    return raw if found == shape else p._desc.type.xp.broadcast_view(raw, shape)
 
 
 _MISSING: Any = object()

@@ -6,6 +6,7 @@ zeros, as in PyTorch: a drawn number does not depend smoothly on its parameters.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -31,13 +32,12 @@ from adjoint.ops.create_options import (
 )
 from adjoint.ops.families import general
 from adjoint.ops.random_inplace import (
-    along_memory,
     check_normal,
     check_probabilities,
     check_probability,
     number,
-    source,
 )
+from adjoint.ops.random_source import along_memory, drawn, drawn_from, source
 
 __all__ = ["_standard_gamma", "bernoulli", "binomial", "multinomial", "normal", "poisson"]
 
@@ -137,43 +137,47 @@ def normal(
         check_options("normal", device, layout, pin_memory)
         kind = out_dtype("normal", out, dtype) or dtypes.get_default_dtype()
         check_normal(kind, std)
-        raw = normals.normal(from_, shape, kind.numpy, mean, std)
-        return finish("normal", raw, out, requires_grad)
-    deviations = _deviations(std)
-    leading = mean if with_mean else std
-    kind = leading._desc.dtype
-    if kind.category < dtypes.FLOATING:
-        raise not_implemented("normal_kernel_cpu", kind)
-    if with_mean and not with_std:
+        sample = functools.partial(normals.normal, from_, dtype=kind.numpy, mean=mean, std=std)
+        return finish("normal", drawn(from_, out, shape, sample), out, requires_grad)
+    if with_std and std._desc.dtype.is_complex:
+        raise RuntimeError("normal expects standard deviation to be non-complex")
+    kind = (mean if with_mean else std)._desc.dtype
+    if with_mean and with_std:
+        _broadcast(mean._desc.shape, std._desc.shape)
 
-        def draw_mean(means: Array) -> Array:
-            drawn = normals.normal(from_, means.shape, kind.numpy, 0.0, std)
-            return drawn + means
-
-        return _into("normal", _normal_mean(mean, draw=draw_mean), out)
-    shape = _broadcast(mean._desc.shape if with_mean else (), std._desc.shape)
-
-    def draw(*_: Array) -> Array:
-        drawn = normals.normal(from_, shape, kind.numpy)
-        means = mean._array if with_mean else kind.numpy.type(mean)
-        scaled = (drawn * deviations).astype(kind.numpy)
+    def each(means: Array, stds: Array) -> Array:
+        _check_deviations(stds)
+        if kind.category < dtypes.FLOATING:
+            raise not_implemented("normal_kernel_cpu", kind)
+        shape = np.broadcast_shapes(np.shape(means), np.shape(stds))
+        if not with_std:
+            return normals.normal(from_, shape, kind.numpy, 0.0, std) + means
+        scaled = (normals.normal(from_, shape, kind.numpy) * stds).astype(kind.numpy)
         return (scaled + means).astype(kind.numpy)
 
-    made = _normal_both(mean, std, draw=draw) if with_mean else _normal_std(std, draw=draw)
+    if with_mean and with_std:
+        made = _normal_both(mean, std, draw=lambda *both: drawn_from(from_, out, both, each))
+    elif with_mean:
+
+        def by_mean(means: Array) -> Array:
+            return drawn_from(from_, out, (means,), lambda m: each(m, std))
+
+        made = _normal_mean(mean, draw=by_mean)
+    else:
+
+        def by_std(stds: Array) -> Array:
+            return drawn_from(from_, out, (stds,), lambda s: each(kind.numpy.type(mean), s))
+
+        made = _normal_std(std, draw=by_std)
     return _into("normal", made, out)
 
 
-def _deviations(std: Any) -> Any:
-    if not isinstance(std, TensorBase):
+def _check_deviations(std: Any) -> None:
+    if isinstance(std, int | float):
         if not std >= 0:
             raise RuntimeError(f"normal expects std >= 0.0, but found std {number(std)}")
-        return std
-    if std._desc.dtype.is_complex:
-        raise RuntimeError("normal expects standard deviation to be non-complex")
-    raw = std._array
-    if raw.size and not bool((raw >= 0).all()):
+    elif not np.all(std >= 0):
         raise RuntimeError("normal expects all elements of std >= 0.0")
-    return raw
 
 
 def bernoulli(
@@ -189,15 +193,19 @@ def bernoulli(
     dtype = input._desc.numpy
     if p is not None:
         check_probability("bernoulli_", p)
-        made = like_memory(input._array, dtype)
-        raw = along_memory(made, lambda shape: stream.bernoulli(from_, shape, dtype, p))
-        return _into("bernoulli", leaf(raw), out)
-    check_probabilities(input)
 
-    def draw(probabilities: Array) -> Array:
-        return stream.bernoulli(from_, probabilities.shape, dtype, np.asarray(probabilities))
+        def ones(like: Array) -> Array:
+            made = like_memory(like, dtype)
+            return along_memory(made, lambda shape: stream.bernoulli(from_, shape, dtype, p))
 
-    return _into("bernoulli", _bernoulli_p(input, draw=draw), out)
+        return _into("bernoulli", leaf(drawn_from(from_, out, (input._array,), ones)), out)
+
+    def sample(raw: Array) -> Array:
+        checked = np.asarray(check_probabilities(raw))
+        return stream.bernoulli(from_, raw.shape, dtype, checked)
+
+    made = _bernoulli_p(input, draw=lambda raw: drawn_from(from_, out, (raw,), sample))
+    return _into("bernoulli", made, out)
 
 
 def multinomial(
@@ -235,13 +243,15 @@ def multinomial(
         raise RuntimeError(
             "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
         )
-    weights = input._array
-    _check_weights(weights, replacement and count > 1)
-    if not weights.size:
-        raw = np.empty((*desc.shape[:-1], count), np.int64)
-    else:
-        raw = families.multinomial(source(generator, "multinomial"), weights, count, replacement)
-    return _into("multinomial", leaf(raw), out)
+    from_ = source(generator, "multinomial")
+
+    def sample(weights: Array) -> Array:
+        _check_weights(weights, replacement and count > 1)
+        if not weights.size:
+            return np.empty((*weights.shape[:-1], count), np.int64)
+        return families.multinomial(from_, weights, count, replacement)
+
+    return _into("multinomial", leaf(drawn_from(from_, out, (input._array,), sample)), out)
 
 
 def _check_weights(weights: Array, one_by_one: bool) -> None:
@@ -271,10 +281,14 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     tensor_operand("poisson", "input", input)
     if input._desc.dtype.category != dtypes.FLOATING:
         raise not_implemented("poisson_cpu", input._desc.dtype)
-    if input._array.size and not bool((input._array >= 0).all()):
-        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
     from_ = source(generator, "poisson")
-    return _poisson(input, draw=lambda rates: rejection.poisson(from_, np.asarray(rates)))
+
+    def sample(rates: Array) -> Array:
+        if rates.size and not bool((rates >= 0).all()):
+            raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
+        return rejection.poisson(from_, np.asarray(rates))
+
+    return _poisson(input, draw=lambda rates: drawn_from(from_, None, (rates,), sample))
 
 
 def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
@@ -288,14 +302,21 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
                 f"{scalar_name(operand._desc.dtype)}"
             )
     _broadcast(count._desc.shape, prob._desc.shape)
-    pair = np.broadcast_arrays(count._array, prob._array)
-    return leaf(rejection.binomial(source(generator, "binomial"), *pair))
+    from_ = source(generator, "binomial")
+
+    def sample(counts: Array, probabilities: Array) -> Array:
+        return rejection.binomial(from_, *np.broadcast_arrays(counts, probabilities))
+
+    return leaf(drawn_from(from_, None, (count._array, prob._array), sample))
 
 
 def _standard_gamma(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Return a gamma number of rate 1 for each shape parameter in ``input``."""
     if input._desc.dtype not in (dtypes.float32, dtypes.float64):
         raise not_implemented("gamma_cpu", input._desc.dtype)
-    return leaf(
-        rejection.standard_gamma(source(generator, "_standard_gamma"), np.asarray(input._array))
-    )
+    from_ = source(generator, "_standard_gamma")
+
+    def sample(shapes: Array) -> Array:
+        return rejection.standard_gamma(from_, np.asarray(shapes))
+
+    return leaf(drawn_from(from_, None, (input._array,), sample))

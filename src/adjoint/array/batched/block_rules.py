@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from adjoint.array.batched import levels, library
+from adjoint.array.batched import library, tape
 from adjoint.array.batched.blocks import (
     BlockArray,
     blocks_library,
@@ -139,6 +139,7 @@ class BlockLibrary:
         return call
 
     apply_ufunc = staticmethod(apply_ufunc)
+    straight = None  # whether blocks stay blocks is for the general path to see
 
     def conj(self, x: Array) -> Array:
         """The conjugates."""
@@ -463,11 +464,11 @@ def _kept_axis(index: tuple[Any, ...], axis: int, shape: Shape) -> int | None:
 
 
 for _name in ("alike", "check_operands", "promote", "settle_tensor"):
-    setattr(BlockLibrary, _name, staticmethod(getattr(levels, _name)))
+    setattr(BlockLibrary, _name, staticmethod(getattr(tape, _name)))
 
 
 def _settle(g: Array, desc: Any) -> Array:
-    return g if type(g) is BlockArray else levels.settle(g, desc)
+    return g if type(g) is BlockArray else tape.settle(g, desc)
 
 
 BlockLibrary.settle = staticmethod(_settle)  # type: ignore[attr-defined]

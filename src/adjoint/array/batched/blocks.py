@@ -121,7 +121,7 @@ class BlockArray(np.lib.mixins.NDArrayOperatorsMixin):
         kind = self.level.types.get(key)
         if kind is None:
             levels = (self.level, *inner.levels)
-            kind = ArrayType(inner.dtype, blocks_library[0], inner.device, 0, levels)
+            kind = ArrayType(inner.dtype, blocks_library[0], inner.device, 0, levels, inner.plain)
             self.level.types[key] = kind
         return kind.shaped(self.shape)
 

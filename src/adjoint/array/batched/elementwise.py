@@ -11,15 +11,19 @@ from typing import Any
 
 from adjoint.array import numpy_
 from adjoint.array.batched.levels import BatchedArray, aligned, library, top
+from adjoint.array.kernels.tiles import LARGE
 
-__all__ = ["below", "elementwise", "lift", "make_elementwise"]
+__all__ = ["below", "elementwise", "lift", "straight"]
 
 Array = Any
 
 
 def below(values: Any) -> Any:
     """The array library for these values: batched arrays among them, or NumPy's alone."""
-    return library[0] if any(type(v) is BatchedArray for v in values) else numpy_
+    for value in values:
+        if type(value) is BatchedArray:
+            return library[0]
+    return numpy_
 
 
 def elementwise(name: str) -> Callable[..., Any]:
@@ -27,19 +31,18 @@ def elementwise(name: str) -> Callable[..., Any]:
     plain = getattr(numpy_, name)
 
     def call(*arrays: Any, **parameters: Any) -> Any:
+        if len(arrays) == 1 and type(arrays[0]) is BatchedArray:
+            value = arrays[0].value
+            function = call if type(value) is BatchedArray else plain
+            return BatchedArray(function(value, **parameters), arrays[0].level)
         if top(arrays) is None:
             return plain(*arrays, **parameters)
         level, values = aligned(arrays)
-        return BatchedArray(getattr(below(values), name)(*values, **parameters), level)
+        return BatchedArray(call(*values, **parameters), level)
 
     call.__name__ = name
     call.__doc__ = plain.__doc__
     return call
-
-
-def make_elementwise(names: tuple[str, ...]) -> dict[str, Callable[..., Any]]:
-    """These functions by name."""
-    return {name: elementwise(name) for name in names}
 
 
 def lift(pull: Callable[..., Any], node: Any, g: BatchedArray) -> Any:
@@ -61,3 +64,30 @@ def lift(pull: Callable[..., Any], node: Any, g: BatchedArray) -> Any:
 
     found = pull(node, value)
     return [wrapped(f) for f in found] if isinstance(found, list | tuple) else wrapped(found)
+
+
+def straight(kernel: Callable[..., Any], a: Array, b: Array) -> Array | None:
+    """``kernel``, element by element, of one array or of two (``b`` may be None), all samples open.
+
+    None where they do not broadcast as they are, or where tiles pay.
+    """
+    if type(a) is BatchedArray:
+        level, value = a.level, a.value
+        if type(b) is BatchedArray:
+            other = b.value
+            if b.level is not level or other.ndim != value.ndim:
+                return None
+        else:
+            other = b
+            if b is not None and b.ndim >= value.ndim:
+                return None
+    elif type(b) is BatchedArray:
+        level, value, other = b.level, a, b.value
+        if value.ndim >= other.ndim:
+            return None
+    elif b is None:
+        return None if a.size >= LARGE else kernel(a)
+    else:
+        return None if a.size >= LARGE or b.size >= LARGE else kernel(a, b)
+    made = straight(kernel, value, other)
+    return BatchedArray(made, level) if made is not None and level.open else None

@@ -24,7 +24,9 @@ Note [The dtype of a batched array]
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -37,9 +39,7 @@ __all__ = [
     "BatchedValueError",
     "Level",
     "aligned",
-    "alike",
     "all_levels",
-    "check_operands",
     "enter",
     "has_level",
     "leave",
@@ -47,11 +47,9 @@ __all__ = [
     "library",
     "need_truth",
     "need_value",
-    "promote",
     "put_into",
-    "settle",
-    "settle_tensor",
     "spread",
+    "stack",
     "sum_level",
     "top",
 ]
@@ -61,21 +59,31 @@ Shape = tuple[int, ...]
 
 _numbers = itertools.count(1)
 
-# The contract over batched arrays (array/batched/__init__.py) and the tape's way to sum (ops).
+# The contract over batched arrays (array/batched/library.py).
 library: list[Any] = [None]
-sum_tensors: list[Callable[..., Any]] = []
+
+# The levels that are open here, outermost first: of this thread, of this context.
+stack: ContextVar[tuple[Level, ...]] = ContextVar("adjoint_levels", default=())
 
 
 class Level:
-    """One call of `vmap`: ``size`` samples; ``open`` while the function runs."""
+    """One call of `vmap`: ``size`` samples; ``open`` while the function runs.
 
-    __slots__ = ("number", "open", "randomness", "size", "types")
+    ``looped``: the samples are computed one after the other, none is hidden; ``states``: of the
+    generators that were drawn from, as they were before; ``wrote``: a tensor from outside was
+    written.
+    """
 
-    def __init__(self, size: int, randomness: str = "error") -> None:
+    __slots__ = ("looped", "number", "open", "randomness", "size", "states", "types", "wrote")
+
+    def __init__(self, size: int, randomness: str = "error", looped: bool = False) -> None:
         self.number = next(_numbers)
         self.size = size
         self.randomness = randomness
         self.open = True
+        self.looped = looped
+        self.wrote = False
+        self.states: dict[Any, Any] = {}
         self.types: dict[ArrayType, ArrayType] = {}
 
     def __repr__(self) -> str:
@@ -122,14 +130,77 @@ def _own_dtype(dtype: Any) -> Any:
     return found
 
 
-class BatchedArray(np.lib.mixins.NDArrayOperatorsMixin):
+def _binary(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """An operator of two operands; samples align as in `aligned`."""
+
+    def call(self: BatchedArray, other: Any) -> Any:
+        kind = type(other)
+        value, level = self.value, self.level
+        if kind is BatchedArray:
+            if other.level is level and other.value.ndim == value.ndim:
+                return BatchedArray(function(value, other.value), level)
+        elif kind is float or kind is int or getattr(other, "ndim", value.ndim) < value.ndim:
+            return BatchedArray(function(value, other), level)
+        level, (a, b) = aligned((self, other))
+        return BatchedArray(function(a, b), level)
+
+    return call
+
+
+def _reflected(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The same with the operands exchanged: Python asks the right one."""
+
+    def call(self: BatchedArray, other: Any) -> Any:
+        level, (a, b) = aligned((other, self))
+        return BatchedArray(function(a, b), level)
+
+    return call
+
+
+def _unary(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda self: BatchedArray(function(self.value), self.level)
+
+
+def _in_place(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def call(self: BatchedArray, other: Any) -> Any:
+        self[...] = function(self, other)
+        return self
+
+    return call
+
+
+class BatchedArray:
     """An array of which ``value`` holds one for each sample of ``level``, along its first axis."""
 
     __slots__ = ("level", "value")
 
+    __hash__ = None  # type: ignore[assignment]
+
     def __init__(self, value: Array, level: Level) -> None:
         self.value = value
         self.level = level
+
+    # ---- operators ---------------------------------------------------------------------------
+
+    __add__, __radd__ = _binary(operator.add), _reflected(operator.add)
+    __sub__, __rsub__ = _binary(operator.sub), _reflected(operator.sub)
+    __mul__, __rmul__ = _binary(operator.mul), _reflected(operator.mul)
+    __truediv__, __rtruediv__ = _binary(operator.truediv), _reflected(operator.truediv)
+    __floordiv__, __rfloordiv__ = _binary(operator.floordiv), _reflected(operator.floordiv)
+    __mod__, __rmod__ = _binary(operator.mod), _reflected(operator.mod)
+    __pow__, __rpow__ = _binary(operator.pow), _reflected(operator.pow)
+    __and__, __rand__ = _binary(operator.and_), _reflected(operator.and_)
+    __or__, __ror__ = _binary(operator.or_), _reflected(operator.or_)
+    __xor__, __rxor__ = _binary(operator.xor), _reflected(operator.xor)
+    __lshift__, __rlshift__ = _binary(operator.lshift), _reflected(operator.lshift)
+    __rshift__, __rrshift__ = _binary(operator.rshift), _reflected(operator.rshift)
+    __lt__, __le__ = _binary(operator.lt), _binary(operator.le)
+    __gt__, __ge__ = _binary(operator.gt), _binary(operator.ge)
+    __eq__, __ne__ = _binary(operator.eq), _binary(operator.ne)
+    __neg__, __pos__ = _unary(operator.neg), _unary(operator.pos)
+    __abs__, __invert__ = _unary(operator.abs), _unary(operator.invert)
+    __iadd__, __isub__ = _in_place(operator.add), _in_place(operator.sub)
+    __imul__, __itruediv__ = _in_place(operator.mul), _in_place(operator.truediv)
 
     # ---- facts -------------------------------------------------------------------------------
 
@@ -199,13 +270,15 @@ class BatchedArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def describe(self) -> Descriptor:
         """The descriptor of a tensor over this array: slow, 0-d ones count as 0-d arrays."""
-        inner = describe(self.value).type
-        kind = self.level.types.get(inner)
+        value, level = self.value, self.level
+        inner = describe(value).type
+        kind = level.types.get(inner)
         if kind is None:
-            kind = ArrayType(inner.dtype, library[0], inner.device, 0, (self.level, *inner.levels))
-            self.level.types[inner] = kind
-        shape = self.shape
-        return kind.shaped(shape) if shape else kind.zero_d
+            levels = (level, *inner.levels)
+            kind = ArrayType(inner.dtype, library[0], inner.device, 0, levels, inner.plain)
+            level.types[inner] = kind
+        shape = value.shape[1:]
+        return (kind.shapes_get(shape) or kind.shaped(shape)) if shape else kind.zero_d
 
     # ---- the same elements -------------------------------------------------------------------
 
@@ -399,54 +472,6 @@ def sum_level(array: Array, level: Level) -> Array:
     return xp.sum(array.value, axis=(0,))
 
 
-# ---- what the tape asks --------------------------------------------------------------------------
-
-
-def settle(g: Array, desc: Descriptor) -> Array:
-    """A cotangent summed over the closed levels that its edge does not have (Note [Who sums])."""
-    for level in levels_of(g):
-        if not level.open and level not in desc.type.levels:
-            g = sum_level(g, level)
-    return g
-
-
-def settle_tensor(g: Any, desc: Descriptor) -> Any:
-    """The same of a Tensor, recorded."""
-    for level in g._desc.type.levels:
-        if not level.open and level not in desc.type.levels:
-            g = sum_tensors[0](g, level=level)
-    return g
-
-
-def promote(target: Array, values: Any, born: int) -> Array:
-    """``target`` as an array that can hold batched ``values``: itself, or a copy for each sample.
-
-    ``born``: the number of the level in which the tensor was made, 0 outside of all.
-    Raises: RuntimeError where a level is younger than the tensor: it would outlive the samples.
-    """
-    for level in all_levels(values):
-        if has_level(target, level):
-            continue
-        if born < level.number:
-            raise RuntimeError(
-                "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists "
-                "a Tensor `other` in extra_args that has more elements than `self`. This happened "
-                "due to `other` being vmapped over but `self` not being vmapped over in a vmap. "
-                "Please try to use out-of-place operators instead of inplace arithmetic. (The "
-                f"written tensor, of shape {list(target.shape)}, was made outside of vmap and has "
-                "room for one sample; make it inside, or write to a clone().)"
-            )
-        target = spread(target, level).copy()
-    return target
-
-
-def alike(arrays: tuple[Array, ...]) -> tuple[Array, ...]:
-    """The results of one call with the same levels, as its rule needs them (Note [Who sums])."""
-    for level in all_levels(arrays):
-        arrays = tuple([a if has_level(a, level) else spread(a, level) for a in arrays])
-    return arrays
-
-
 def all_levels(values: Any) -> list[Level]:
     """The levels of some arrays (also in tuples and lists), the outermost first."""
     return sorted(_levels_in(values), key=lambda level: level.number)
@@ -465,24 +490,3 @@ def _levels_in(values: Any) -> set[Level]:
 def put_into(target: BatchedArray, index: Any, value: Any) -> None:
     """``target[index] = value`` for each sample, in place."""
     library[0].write(target, index, value)
-
-
-def check_operands(operands: Any, walking: bool) -> None:
-    """Raise RuntimeError if a tensor of a closed level is used outside of a backward walk."""
-    if walking:
-        return
-    for operand in operands:
-        desc = getattr(operand, "_desc", None)
-        if desc is None:
-            continue
-        for level in desc.type.levels:
-            if not level.open:
-                raise RuntimeError(
-                    "Either your tensor may have escaped from inside a function being vmapped and "
-                    "this is a user error (see "
-                    "https://pytorch.org/functorch/stable/ux_limitations.html), or there is an "
-                    "internal functorch error in `gen_vmap_plumbing` Please file an issue if it "
-                    "looks like the latter. (The tensor, of shape "
-                    f"{list(desc.shape)} for each of {level.size} samples, belongs to a call of "
-                    "vmap that is over: return it from the function instead of storing it.)"
-                )

@@ -10,7 +10,8 @@ import sys
 from typing import Any
 
 from adjoint.array import numpy_
-from adjoint.array.batched import levels, movement, picking, products
+from adjoint.array.batched import elementwise as pointwise
+from adjoint.array.batched import levels, movement, picking, products, tape
 from adjoint.array.batched.elementwise import elementwise
 from adjoint.array.batched.movement import along, argument, axiswise, joined, last_axes, reduction
 
@@ -198,11 +199,12 @@ unfold = products.unfold
 
 # ---- what the tape asks beyond the contract (and `lift`) -----------------------------------------
 
-alike = levels.alike
-check_operands = levels.check_operands
-promote = levels.promote
-settle = levels.settle
-settle_tensor = levels.settle_tensor
+alike = tape.alike
+check_operands = tape.check_operands
+promote = tape.promote
+settle = tape.settle
+settle_tensor = tape.settle_tensor
+straight = pointwise.straight
 write = picking.write
 written_out = picking.written_out
 

@@ -63,9 +63,9 @@ class PatternLibrary(Elementwise, Arrangement, SlidingWindows, Creation):
         """The results of one call: as they are."""
         return arrays
 
-    def promote(self, target: Array, values: Any, born: int) -> Array:
-        """``target`` as an array that can hold what depends on inputs."""
-        return target if isinstance(target, PatternArray) else self.constant(target.copy())
+    def promote(self, base: Array, target: Array, values: Any, born: int) -> Array:
+        """``base`` as an array that can hold what depends on inputs."""
+        return base if isinstance(base, PatternArray) else self.constant(base.copy())
 
     def remember(self, tensor: Any, memory: Array) -> None:
         """Note that a tensor had other memory before it was promoted, for as long as it lives."""
