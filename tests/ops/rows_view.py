@@ -141,8 +141,12 @@ ROWS: list[OpCase] = [
     row("flip", [(A, {"axis": (0, 2)}), (A, {"axis": ()})], np.flip),
     row(
         "roll",
-        [(A, {"shifts": (1, -2), "axis": (0, 2)}), (V((5,)), {"shifts": (2,), "axis": (0,)})],
-        lambda a, shifts, axis: np.roll(a, shifts, axis),
+        [
+            (A, {"shifts": (1, -2), "axis": (0, 2)}),
+            (V((5,)), {"shifts": (2,), "axis": (0,)}),
+            (V((2, 3)), {"shifts": (2,), "axis": ()}),
+        ],
+        lambda a, shifts, axis: np.roll(a, shifts, axis) if axis else np.roll(a, shifts),
     ),
     row(
         "rot90",

@@ -43,15 +43,19 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, 0)
 
 
+def _rolled(xp: Any, x: Array, shifts: Shape, axis: Shape) -> Array:
+    if not axis:  # as if flat
+        return xp.reshape(xp.roll(xp.reshape(x, (-1,)), shifts, (0,)), x.shape)
+    return xp.roll(x, shifts, axis)
+
+
 @linear(
-    lambda xp, g, shifts, axis: xp.roll(g, tuple(-s for s in shifts), axis),
+    lambda xp, g, shifts, axis: _rolled(xp, g, tuple(-s for s in shifts), axis),
     saved_names={"axis": "dims"},
 )
 def _roll(xp: Any, input: Array, *, shifts: Shape, axis: Shape) -> Array:
     """Return ``input`` shifted along the axes, what leaves one end entering at the other."""
-    if not axis:
-        return xp.reshape(xp.roll(xp.reshape(input, (-1,)), shifts, (0,)), input.shape)
-    return xp.roll(input, shifts, axis)
+    return _rolled(xp, input, shifts, axis)
 
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
