@@ -228,7 +228,8 @@ def _check(name: str, what: str, matrix: Any, product: Callable[[Array], Array])
     expected, found = product(vector), matrix @ vector
     scale = abs(matrix) @ np.abs(vector) + np.abs(expected)
     tolerance = np.sqrt(np.finfo(matrix.dtype).eps)
-    close = np.abs(expected - found) <= tolerance * (scale + tolerance * scale.max(initial=0))
+    largest = scale[np.isfinite(scale)].max(initial=0)
+    close = np.abs(expected - found) <= tolerance * (scale + tolerance * largest)
     close |= ~np.isfinite(expected) & ~np.isfinite(found)
     if not close.all():
         row = int(np.argmin(close))
