@@ -230,7 +230,7 @@ def _check(name: str, what: str, matrix: Any, product: Callable[[Array], Array])
     tolerance = np.sqrt(np.finfo(matrix.dtype).eps)
     largest = scale[np.isfinite(scale)].max(initial=0)
     close = np.abs(expected - found) <= tolerance * (scale + tolerance * largest)
-    close |= ~np.isfinite(expected) & ~np.isfinite(found)
+    close |= ~(np.isfinite(expected) & np.isfinite(found))  # 0 * nan may come from any row
     if not close.all():
         row = int(np.argmin(close))
         raise ValueError(
