@@ -1,10 +1,10 @@
 """Compare libraries on the same program, fairly: alternating rounds, one process per library.
 
 In: a module with ``CASES`` (see ``Case``). Out: medians of several rounds, the ratio to PyTorch
-with its spread, the peak of memory. Every library runs in a process of its own (``worker.py``),
-since thread pools, allocator settings and the garbage collector belong to the process; the
-processes take turns, so that what else the machine does meets all of them. Start it as ``python -m
-benchmarks.eager``; a library that is not installed is left out, and the report says so.
+(and others) with its spread, the peak of memory. Every library runs in a process of its own
+(``worker.py``), since thread pools, allocator settings and the garbage collector belong to the
+process; they take turns, so that what else the machine does meets all of them. Start it as
+``python -m benchmarks.eager``; a library that is not installed is left out, and the report says so.
 """
 
 import importlib.metadata
@@ -14,7 +14,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
@@ -23,12 +23,15 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS, REFERENCE, FLOOR = "adjoint", "PyTorch", "NumPy"
-MODULES = {OURS: "adjoint", REFERENCE: "torch", FLOOR: "numpy"}
+HIPS, JAX = "HIPS autograd", "JAX"
+MODULES = {OURS: "adjoint", REFERENCE: "torch", FLOOR: "numpy", HIPS: "autograd", JAX: "jax"}
+SIDES = (OURS, REFERENCE, FLOOR)  # unless a file of benchmarks says otherwise
 
 # Idle threads of a BLAS spin for some 30 ms before they sleep: the next library must not meet them.
 SETTLE = 0.05
 
 Step = Callable[[], Any]
+Build = Callable[[Any], Step]
 
 
 @dataclass(frozen=True)
@@ -37,29 +40,52 @@ class Case:
 
     ``build(lib)`` makes the data and returns the step that is timed; ``lib`` is ``torch`` or
     ``adjoint``. ``floor(np)`` is the same work by hand on plain arrays: what no tape can beat.
+    Where a library has several ways to do the work, ``ways`` has them by side and name, in place of
+    ``build``; each is measured like a side of its own.
     One step does ``per`` pieces of work; times are for one piece. Work on one thread is timed in
-    CPU time of the process, work on several in wall time. ``target`` is the least ratio of
-    PyTorch's time to ours. The first step's result is compared: the libraries must do the same.
+    CPU time of the process, work on several in wall time. ``targets`` are the least ratios of a
+    side's time (by its best way) to ours, ``target`` that of PyTorch's; ``rounds`` are enough where
+    one takes long. The first step's result is compared (``digest`` makes a number of it, by
+    default the sum): the libraries must do the same.
     """
 
     name: str
-    build: Callable[[Any], Step]
-    floor: Callable[[Any], Step] | None = None
+    build: Build | None = None
+    floor: Build | None = None
     per: int = 1
     threads: int = 1
     memory: bool = False
     target: float | None = None
+    ways: Mapping[str, Mapping[str, Build]] = field(default_factory=dict)
+    targets: Mapping[str, float] = field(default_factory=dict)
+    rounds: int | None = None
+    digest: Callable[[Any], float | None] | None = None
 
-    def builder(self, side: str) -> Callable[[Any], Step] | None:
-        """Return what makes the step for ``side``, or None if the case has nothing for it."""
-        return self.floor if side == FLOOR else self.build
+    def builders(self, side: str) -> dict[str, Build]:
+        """Return what makes the steps for ``side``, by label: the side, and its way if any."""
+        if side in self.ways:
+            return {label(side, way): build for way, build in self.ways[side].items()}
+        build = self.floor if side == FLOOR else self.build
+        return {} if build is None else {side: build}
+
+
+def label(side: str, way: str) -> str:
+    """Return the label of one way of a side."""
+    return f"{side}: {way}"
+
+
+def parts(name: str) -> tuple[str, str]:
+    """Return the side and the way of a label; "" for the way of a side that has only one."""
+    side, _, way = name.partition(": ")
+    return side, way
 
 
 @dataclass
 class Result:
-    """The rounds of one case: seconds for one piece of work per side, and what went wrong.
+    """The rounds of one case: seconds for one piece of work per label, and what went wrong.
 
-    ``target`` is the least ratio to reach, ``limit`` the most seconds that ours may take at best.
+    ``targets`` are the least ratios to reach, by side; ``limit`` the most seconds that ours may
+    take at best. A label is a side, or a way of a side (`label`).
     """
 
     name: str
@@ -71,26 +97,44 @@ class Result:
     peak: dict[str, int] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     value: dict[str, float] = field(default_factory=dict)
+    targets: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.target is not None:
+            self.targets = {REFERENCE: self.target, **self.targets}
+
+    def labels(self, side: str) -> list[str]:
+        """Return the labels of ``side`` that were measured."""
+        return [name for name in self.rounds if parts(name)[0] == side]
+
+    def best(self, side: str) -> str | None:
+        """Return the label of the fastest way of ``side``, None if none was measured."""
+        found = self.labels(side)
+        return min(found, key=lambda name: median(self.rounds[name])) if found else None
 
     def seconds(self, side: str) -> float | None:
-        """Return the median time of ``side``."""
-        return median(self.rounds[side]) if self.rounds.get(side) else None
+        """Return the median time of ``side`` (by its best way), or of a label."""
+        name = side if side in self.rounds else self.best(side)
+        return None if name is None else median(self.rounds[name])
 
-    def met(self) -> bool | None:
+    def met(self, ours: str = OURS, other: str = REFERENCE) -> bool | None:
         """Return whether what is asked is reached; None if nothing is asked or was measured."""
         if self.limit is not None:
             return min(self.rounds[OURS]) <= self.limit if OURS in self.rounds else None
-        ratio = self.ratio()
-        return None if ratio is None or self.target is None else ratio[0] >= self.target
+        ratio, target = self.ratio(ours, other), self.targets.get(other)
+        return None if ratio is None or target is None else ratio[0] >= target
 
-    def ratios(self) -> list[float]:
-        """Return PyTorch's time over ours, round by round: neighbours in time are compared."""
-        ours, reference = self.rounds.get(OURS, []), self.rounds.get(REFERENCE, [])
-        return [theirs / mine for mine, theirs in zip(ours, reference)]
+    def ratios(self, ours: str = OURS, other: str = REFERENCE) -> list[float]:
+        """Return the other's time over ours, round by round: neighbours in time are compared."""
+        mine = ours if ours in self.rounds else self.best(ours)
+        theirs = other if other in self.rounds else self.best(other)
+        if mine is None or theirs is None:
+            return []
+        return [t / m for m, t in zip(self.rounds[mine], self.rounds[theirs])]
 
-    def ratio(self) -> tuple[float, float, float] | None:
+    def ratio(self, ours: str = OURS, other: str = REFERENCE) -> tuple[float, float, float] | None:
         """Return the median ratio and its quartiles (extremes where the rounds are few)."""
-        all_ratios = self.ratios()
+        all_ratios = self.ratios(ours, other)
         if not all_ratios:
             return None
         if len(all_ratios) < 4:
@@ -98,12 +142,24 @@ class Result:
         low, middle, high = quantiles(all_ratios, n=4, method="inclusive")
         return middle, low, high
 
+    def strangers(self) -> list[str]:
+        """Return the labels whose first step gave another number than PyTorch's (ours, without
+        it). What is done by hand on plain arrays may have other data.
+        """
+        named = {name: v for name, v in self.value.items() if parts(name)[0] != FLOOR}
+        order = [n for side in (REFERENCE, OURS) for n in named if parts(n)[0] == side]
+        if not order:
+            return []
+        right = named[order[0]]
+        return [
+            name
+            for name, v in named.items()
+            if not abs(v - right) <= 1e-3 * max(1.0, abs(v), abs(right))
+        ]
+
     def differs(self) -> bool:
-        """Return whether ours and PyTorch's first step gave different numbers."""
-        if OURS not in self.value or REFERENCE not in self.value:
-            return False
-        mine, theirs = self.value[OURS], self.value[REFERENCE]
-        return not abs(mine - theirs) <= 1e-3 * max(1.0, abs(mine), abs(theirs))
+        """Return whether the first steps gave different numbers."""
+        return bool(self.strangers())
 
 
 @dataclass(frozen=True)
@@ -201,33 +257,34 @@ def measure(
 
 def _measure_case(case: Case, workers: Sequence[Worker], effort: Effort) -> Result:
     say(f"  {case.name}")
-    result = Result(case.name, "cpu" if case.threads == 1 else "wall", case.threads, case.target)
+    clock = "cpu" if case.threads == 1 else "wall"
+    result = Result(case.name, clock, case.threads, case.target, targets=dict(case.targets))
     ready = []
     for worker in workers:
-        if case.builder(worker.side) is None:
-            continue
-        answer = worker.ask(op="prepare", case=case.name, budget=effort.budget)
-        if "error" in answer:
-            result.errors[worker.side] = answer["error"]
-            say(f"    {worker.side}: {answer['error']}")
-            continue
-        if answer["value"] is not None:
-            result.value[worker.side] = answer["value"]
-        ready.append(worker)
-    for turn in range(effort.rounds):
+        for name in case.builders(worker.side):
+            answer = worker.ask(op="prepare", case=case.name, name=name, budget=effort.budget)
+            if "error" in answer:
+                result.errors[name] = answer["error"]
+                say(f"    {name}: {answer['error']}")
+                continue
+            if answer["value"] is not None:
+                result.value[name] = answer["value"]
+            ready.append((worker, name))
+    for turn in range(min(effort.rounds, case.rounds or effort.rounds)):
         first = turn % len(ready) if ready else 0
-        for worker in ready[first:] + ready[:first]:
+        for worker, name in ready[first:] + ready[:first]:
             if case.threads > 1:
                 sleep(SETTLE)
-            answer = worker.ask(op="time")
+            answer = worker.ask(op="time", name=name)
             if "error" in answer:
-                raise RuntimeError(f"{case.name}, {worker.side}: {answer['error']}")
-            result.rounds.setdefault(worker.side, []).append(answer[result.clock] / case.per)
-    for worker in ready:
-        if case.memory:
-            answer = worker.ask(op="memory")
-            if answer.get("peak") is not None:
-                result.peak[worker.side] = answer["peak"]
+                raise RuntimeError(f"{case.name}, {name}: {answer['error']}")
+            result.rounds.setdefault(name, []).append(answer[result.clock] / case.per)
+    for worker in {worker.side: worker for worker, _ in ready}.values():
+        worker.ask(op="drop")
+    for worker, name in ready if case.memory else ():
+        answer = worker.ask(op="memory", case=case.name, name=name)
+        if answer.get("peak") is not None:
+            result.peak[name] = answer["peak"]
         worker.ask(op="drop")
     if result.differs():
         say(f"    the results differ: {result.value}")
@@ -271,7 +328,7 @@ def measure_imports(sides: Iterable[str], effort: Effort, limit: float | None = 
     return result
 
 
-def machine() -> str:
+def machine(sides: Iterable[str] = SIDES) -> str:
     """Return the processor and the versions that the figures belong to, in one line."""
     model = platform.processor() or platform.machine()
     try:
@@ -282,7 +339,7 @@ def machine() -> str:
     except OSError:
         pass
     names = [f"{model}, {os.cpu_count()} cores", f"Python {platform.python_version()}"]
-    for side in (FLOOR, REFERENCE):
+    for side in sorted(set(sides) - {OURS}, key=list(MODULES).index):
         try:
             names.append(f"{side} {importlib.metadata.version(MODULES[side])}")
         except importlib.metadata.PackageNotFoundError:

@@ -2,16 +2,19 @@
 
 In: the ``Result``s of the harness. Out: text. The columns are the same everywhere: the work, the
 median time of each side, PyTorch's time over ours with quartiles, the target, peaks of memory.
+Where a side has several ways (`WAYS`), each of ours has a line, and of the others the best counts.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import FLOOR, OURS, REFERENCE, Result
+from benchmarks.harness import FLOOR, HIPS, JAX, OURS, REFERENCE, Result, parts
 
-BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
+Cells = tuple[str, ...]
+
 HEADER = (
     "work",
     "adjoint",
@@ -52,7 +55,7 @@ def megabytes(count: int | None) -> str:
     return "-" if count is None else f"{count / 1e6:.0f} MB"
 
 
-def row(result: Result) -> tuple[str, ...]:
+def row(result: Result) -> Cells:
     """Return the cells of one line of the table."""
     ratio, target = "-", "-"
     spread = result.ratio()
@@ -61,8 +64,8 @@ def row(result: Result) -> tuple[str, ...]:
         ratio = f"{middle:.2f}x ({low:.2f}-{high:.2f})"
     if result.limit is not None:
         target = f"<= {duration(result.limit)}"
-    elif result.target is not None:
-        target = f">= {result.target:g}x"
+    elif REFERENCE in result.targets:
+        target = f">= {result.targets[REFERENCE]:g}x"
     reached = result.met()
     if reached is not None:
         target += ", met" if reached else ", MISSED"
@@ -73,18 +76,94 @@ def row(result: Result) -> tuple[str, ...]:
     return (result.name, *times, ratio, target, *peaks)
 
 
-def terminal(results: Sequence[Result], machine: str, missing: dict[str, str]) -> str:
+WAYS_HEADER = (
+    "work",
+    "adjoint's way",
+    "adjoint",
+    "PyTorch, best way",
+    "PyTorch / adjoint",
+    "HIPS autograd, best way",
+    "HIPS autograd / adjoint",
+    "JAX, compiled",
+    "NumPy by hand",
+    "peak memory: adjoint",
+    "PyTorch",
+)
+
+
+def ways(result: Result) -> list[Cells]:
+    """Return a line for each way of ours."""
+    failed = {parts(name)[0]: error for name, error in result.errors.items()}
+    strange = result.strangers()
+
+    def time(name: str | None, side: str = "") -> str:
+        if name is None:
+            return failed.get(side, "-")
+        way = parts(name)[1] if side else ""
+        text = duration(result.seconds(name)) + (f" ({way})" if way else "")
+        return text + (" (other result!)" if name in strange else "")
+
+    def ratio(ours: str, side: str) -> str:
+        spread = result.ratio(ours, side)
+        if spread is None:
+            return "-"
+        target, reached = "", result.met(ours, side)
+        if reached is not None:
+            wanted = f"{result.targets[side]:g}x"
+            target = f", >= {wanted} met" if reached else f", >= {wanted} MISSED"
+        return "{:.1f}x ({:.1f}-{:.1f})".format(*spread) + target
+
+    mine = result.labels(OURS) or [name for name in result.errors if parts(name)[0] == OURS]
+    cells = []
+    for name in mine:
+        torch = result.best(REFERENCE)
+        cells.append(
+            (
+                result.name,
+                parts(name)[1],
+                result.errors.get(name) or time(name),
+                time(torch, REFERENCE),
+                ratio(name, REFERENCE),
+                time(result.best(HIPS), HIPS),
+                ratio(name, HIPS),
+                time(result.best(JAX), JAX),
+                time(result.best(FLOOR), ""),
+                megabytes(result.peak.get(name)),
+                "-" if torch is None else megabytes(result.peak.get(torch)),
+            )
+        )
+    return cells
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A table: its columns, and the lines of one result."""
+
+    header: Cells
+    lines: Callable[[Result], list[Cells]]
+
+
+SIMPLE = Layout(HEADER, lambda result: [row(result)])
+WAYS = Layout(WAYS_HEADER, ways)
+
+
+def terminal(
+    results: Sequence[Result], machine: str, missing: dict[str, str], layout: Layout = SIMPLE
+) -> str:
     """Return a table for a terminal, with the machine above it."""
     notes = [f"{side} WAS NOT MEASURED: {why}" for side, why in missing.items()]
-    rows = [HEADER, *map(row, results)]
-    widths = [max(len(r[i]) for r in rows) for i in range(len(HEADER))]
+    rows = [layout.header, *(line for result in results for line in layout.lines(result))]
+    widths = [max(len(r[i]) for r in rows) for i in range(len(layout.header))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(r, widths)).rstrip() for r in rows]
     return "\n".join([machine, *notes, lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def markdown(results: Sequence[Result], machine: str, missing: dict[str, str]) -> str:
+def markdown(
+    results: Sequence[Result], machine: str, missing: dict[str, str], layout: Layout = SIMPLE
+) -> str:
     """Return a Markdown table with the machine above it."""
-    rows = [HEADER, tuple("---" for _ in HEADER), *map(row, results)]
+    rows = [layout.header, tuple("---" for _ in layout.header)]
+    rows += [line for result in results for line in layout.lines(result)]
     table = "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in r) + " |" for r in rows
     )
@@ -96,17 +175,28 @@ def as_json(results: Sequence[Result], machine: str, missing: dict[str, str]) ->
     """Return everything that was measured, every round of it, as JSON."""
     cases: list[dict[str, Any]] = []
     for result in results:
-        spread = result.ratio()
         cases.append(
             {
                 "name": result.name,
                 "clock": result.clock,
                 "threads": result.threads,
                 "seconds": result.rounds,
-                "ratio": None if spread is None else dict(zip(("median", "low", "high"), spread)),
-                "target": result.target,
+                "ratio": _spread(result.ratio()),
+                "target": result.targets.get(REFERENCE),
                 "limit": result.limit,
                 "met": result.met(),
+                "against": [
+                    {
+                        "ours": name,
+                        "other": result.best(side),
+                        "ratio": _spread(result.ratio(name, side)),
+                        "target": result.targets.get(side),
+                        "met": result.met(name, side),
+                    }
+                    for name in result.labels(OURS)
+                    for side in (REFERENCE, HIPS, JAX)
+                    if result.best(side) is not None
+                ],
                 "peak_bytes": result.peak,
                 "errors": result.errors,
                 "same_result": not result.differs(),
@@ -115,13 +205,23 @@ def as_json(results: Sequence[Result], machine: str, missing: dict[str, str]) ->
     return json.dumps({"machine": machine, "missing": missing, "cases": cases}, indent=1)
 
 
-def update_readme(path: Path, table: str) -> None:
-    """Write ``table`` between the two markers of the file at ``path``.
+def _spread(ratio: tuple[float, float, float] | None) -> dict[str, float] | None:
+    return None if ratio is None else dict(zip(("median", "low", "high"), ratio))
+
+
+def markers(place: str) -> tuple[str, str]:
+    """Return what stands before and after a table in README.md."""
+    return f"<!-- {place}:begin -->", f"<!-- {place}:end -->"
+
+
+def update_readme(path: Path, table: str, place: str = "benchmarks") -> None:
+    """Write ``table`` between the two markers of ``place`` in the file at ``path``.
 
     Raises: ValueError if the markers are not there, once each and in order.
     """
+    begin, stop = markers(place)
     text = path.read_text(encoding="utf-8")
-    start, end = text.find(BEGIN), text.find(END)
-    if start < 0 or end < start or text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"{path.name} needs {BEGIN} and, after it, {END}, once each")
-    path.write_text(text[: start + len(BEGIN)] + "\n" + table + text[end:], encoding="utf-8")
+    start, end = text.find(begin), text.find(stop)
+    if start < 0 or end < start or text.count(begin) != 1 or text.count(stop) != 1:
+        raise ValueError(f"{path.name} needs {begin} and, after it, {stop}, once each")
+    path.write_text(text[: start + len(begin)] + "\n" + table + text[end:], encoding="utf-8")

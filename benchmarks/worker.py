@@ -1,9 +1,9 @@
 """The process of one library: reads requests from standard input, answers in lines of JSON.
 
-In: ``python -m benchmarks.worker MODULE SIDE``, then requests ``prepare`` (build a case, warm it
-up, find how many steps make a round), ``time`` (one round), ``memory`` (peak of two steps) and
-``drop``. Out: one JSON object per request; ``error`` in it says what went wrong. Every library is
-treated alike: the garbage collector stays on, and what was alive before a round is frozen out.
+In: ``python -m benchmarks.worker MODULE SIDE``, then requests ``prepare`` (build a step, warm it
+up, find how many make a round), ``time`` (one round), ``memory`` (peak of two steps) and ``drop``.
+Out: one JSON object per request; ``error`` in it says what went wrong. Every library is treated
+alike: the garbage collector stays on, and what was alive before a round is frozen out.
 """
 
 import ctypes
@@ -23,65 +23,59 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 
 class Bench:
-    """The case that is being measured, and the answers to the requests about it."""
+    """The steps that are being measured, by label, and the answers to the requests about them."""
 
     def __init__(self, cases: dict[str, Case], side: str, lib: Any) -> None:
         self._cases, self._side, self._lib = cases, side, lib
-        self._case: Case | None = None
-        self._step: Step | None = None
-        self._number = 1
+        self._steps: dict[str, tuple[Step, int]] = {}
 
-    def prepare(self, case: str, budget: float) -> dict[str, Any]:
-        """Build ``case`` and choose how many steps take about ``budget`` seconds."""
-        self._case = self._cases[case]
-        self._step = step = self._build()
-        value = _number(step())
+    def prepare(self, case: str, name: str, budget: float) -> dict[str, Any]:
+        """Build the step ``name`` of ``case``; choose how many take about ``budget`` seconds."""
+        step = self._build(case, name)
+        value = (self._cases[case].digest or _number)(step())
         spent, steps = 0.0, 0
-        while spent < budget / 2 or steps < 3:
+        while spent < budget / 2 or (steps < 3 and spent < 10 * budget):
             start = time.perf_counter()
             step()
             spent += time.perf_counter() - start
             steps += 1
-        self._number = max(1, round(budget * steps / spent))
+        number = max(1, round(budget * steps / spent))
+        self._steps[name] = step, number
         gc.collect()
         gc.freeze()
-        return {"value": value, "number": self._number}
+        return {"value": value, "number": number}
 
-    def time(self) -> dict[str, Any]:
+    def time(self, name: str) -> dict[str, Any]:
         """Return wall and CPU seconds of one step, over one round."""
-        step = self._step
-        assert step is not None
+        step, number = self._steps[name]
         gc.collect()
         cpu, wall = time.process_time(), time.perf_counter()
-        for _ in itertools.repeat(None, self._number):
+        for _ in itertools.repeat(None, number):
             step()
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        return {"wall": wall / self._number, "cpu": cpu / self._number}
+        return {"wall": wall / number, "cpu": cpu / number}
 
-    def memory(self) -> dict[str, Any]:
-        """Return the peak, in bytes, of building the case anew and taking two steps."""
+    def memory(self, case: str, name: str) -> dict[str, Any]:
+        """Return the peak, in bytes, of building the step anew and taking two."""
         self.drop()
         _trim()
         if not _reset_peak():
             return {"peak": None}
         before = _status("VmRSS")
-        step = self._build()
+        step = self._build(case, name)
         step()
         step()
         return {"peak": max(0, _status("VmHWM") - before)}
 
     def drop(self) -> dict[str, Any]:
-        """Forget the step and its data."""
-        self._step = None
+        """Forget the steps and their data."""
+        self._steps.clear()
         gc.unfreeze()
         gc.collect()
         return {}
 
-    def _build(self) -> Step:
-        assert self._case is not None
-        build = self._case.builder(self._side)
-        assert build is not None
-        return build(self._lib)
+    def _build(self, case: str, name: str) -> Step:
+        return self._cases[case].builders(self._side)[name](self._lib)
 
 
 def _number(result: Any) -> float | None:

@@ -71,6 +71,7 @@ def test_the_gate_runs_the_test_command_of_the_readme():
 
 def test_the_readme_keeps_a_place_for_the_measurements():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    begin, end = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
-    assert text.count(begin) == text.count(end) == 1
-    assert text.index(begin) < text.index(end)
+    for place in ("benchmarks", "derivatives"):
+        begin, end = f"<!-- {place}:begin -->", f"<!-- {place}:end -->"
+        assert text.count(begin) == text.count(end) == 1
+        assert text.index(begin) < text.index(end)

@@ -10,6 +10,8 @@ import pytest
 from benchmarks import cli, eager, floors, report, worker
 from benchmarks.harness import FLOOR, OURS, REFERENCE, Case, Effort, Result, environment, measure
 
+BEGIN, END = report.markers("benchmarks")
+
 
 def result(ours: list[float], theirs: list[float], **rest: object) -> Result:
     return Result("work", "cpu", rounds={OURS: ours, REFERENCE: theirs}, **rest)
@@ -106,14 +108,14 @@ def test_json_keeps_every_round():
 
 def test_readme_is_changed_between_the_markers_only(tmp_path):
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     report.update_readme(readme, "new\n")
-    assert readme.read_text() == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n"
+    assert readme.read_text() == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
 
 
 @pytest.mark.parametrize(
     "text",
-    ["nothing", report.BEGIN, f"{report.END} {report.BEGIN}", f"{report.BEGIN}{report.END}" * 2],
+    ["nothing", BEGIN, f"{END} {BEGIN}", f"{BEGIN}{END}" * 2],
 )
 def test_readme_without_markers_is_left_alone(tmp_path, text):
     readme = tmp_path / "README.md"
@@ -168,10 +170,10 @@ def test_a_failing_case_is_reported_and_the_next_one_runs():
 
     bench = worker.Bench({"a": Case("a", broken), "b": Case("b", lambda n: lambda: 1.5)}, OURS, np)
     with pytest.raises(AttributeError) as caught:
-        bench.prepare("a", 0.001)
+        bench.prepare("a", OURS, 0.001)
     assert worker._sentence(caught.value) == "AttributeError: no such thing"
-    assert bench.prepare("b", 0.001)["value"] == 1.5
-    assert bench.time()["wall"] > 0
+    assert bench.prepare("b", OURS, 0.001)["value"] == 1.5
+    assert bench.time(OURS)["wall"] > 0
     assert bench.drop() == {}
 
 
@@ -183,8 +185,8 @@ def test_peak_of_memory_sees_what_a_step_allocates():
         return lambda: np.ones(size, np.uint8)
 
     bench = worker.Bench({"a": Case("a", build)}, OURS, np)
-    bench.prepare("a", 0.001)
-    peak = bench.memory()["peak"]
+    bench.prepare("a", OURS, 0.001)
+    peak = bench.memory("a", OURS)["peak"]
     bench.drop()
     if peak is None:
         pytest.skip("the system does not reset VmHWM")
