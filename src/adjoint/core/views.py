@@ -162,7 +162,7 @@ class CopySlicesPlan:
         mine = 0 if results[0] is None else fit(results[0], view_desc, fn, True)
         library = library_of((mine,))
         if library is not None:
-            rest = library.promote(rest, (mine,), _MINE)
+            rest = library.promote(rest, part, (mine,), _MINE)
             part = replay(library, rest, steps)
         part[...] = mine
         return (rest, *[results[i] for i in shown])
