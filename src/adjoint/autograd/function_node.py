@@ -169,7 +169,7 @@ class FunctionPlan:
     """
 
     bare = -1
-    fitting = False
+    exact = fitting = False
     frees = True
     names: tuple[str, ...] = ()
     runs_undefined = True

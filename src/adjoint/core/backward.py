@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import numpy_
+from adjoint.array.batched.levels import BatchedValueError
 from adjoint.array.descriptor import REAL_NUMBERS, SCALAR
 from adjoint.core import engine, errors
 from adjoint.core.duals import open_levels
@@ -19,6 +20,7 @@ from adjoint.core.fitting import fit
 from adjoint.core.hooks import HookTable, RemovableHandle, add_hook
 from adjoint.core.node import OutEdge
 from adjoint.core.plan import tensor_world
+from adjoint.core.rows import open_rows
 from adjoint.core.tensor_base import TensorBase, make_tensor, show_cotangent
 
 __all__ = [
@@ -301,25 +303,59 @@ def _batched(
     allow_unused: Any,
     materialize_grads: bool,
 ) -> tuple[Any, ...]:
-    """Gradients for each row of ``grad_outputs``, one walk per row, stacked."""
+    """Gradients for each row of ``grad_outputs``, in one walk on batched arrays."""
     gradients = gradient_tuple(grad_outputs, len(outputs))
     for output, gradient in zip(outputs, gradients):
-        if gradient is None or gradient._desc.shape[1:] != output._desc.shape:
-            given = None if gradient is None else list(gradient._desc.shape)
-            raise RuntimeError(
-                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output "
-                "as the batch dimension. The sizes of the remaining dimensions are expected to "
-                "match the shape of corresponding output, but a mismatch was detected: "
-                f"grad_output[0] has a shape of {given} and output[0] has a shape of "
-                f"{list(output._desc.shape)}. If you only want some tensors in `grad_output` to be "
-                "considered batched, consider using vmap."
-            )
-    count = gradients[0]._desc.shape[0]
-    rows = []
-    for i in range(count):
-        keep = True if i + 1 < count else _keep_graph(retain_graph, create_graph)
-        row = [g[i] for g in gradients]
-        options = {"allow_unused": allow_unused, "materialize_grads": materialize_grads}
-        rows.append(grad(outputs, inputs, row, keep, create_graph, **options))
-    xp = tensor_world()
-    return tuple(None if column[0] is None else xp.stack(column, 0) for column in zip(*rows))
+        _check_rows(output._desc.shape, gradient)
+    sizes = [g._desc.shape[0] for g in gradients]
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            "vmap: Expected all tensors to have the same size in the mapped dimension, got sizes "
+            f"{sizes} for the mapped dimension"
+        )
+    keep = _keep_graph(retain_graph, create_graph)
+    options = {"allow_unused": True if materialize_grads else allow_unused}
+
+    def pull(rows: list[Any], keep: bool) -> tuple[Any, ...]:
+        return grad(outputs, inputs, rows, keep, create_graph, **options)
+
+    world = tensor_world()
+    try:
+        with open_rows(sizes[0]) as level:
+            rows = [world._enter_rows(g, 0, level) for g in gradients]
+            found = pull(rows, keep)
+            made = [None if g is None else world._leave_rows(g, 0, level) for g in found]
+    except BatchedValueError:  # something on the way wants a value: row by row
+        kept = [True] * (sizes[0] - 1) + [keep]
+        columns = zip(*[pull([g[i] for g in gradients], k) for i, k in enumerate(kept)])
+        made = [None if c[0] is None else world.stack(c, 0) for c in columns]
+    if materialize_grads:
+        made = [world.zeros_like(x) if g is None else g for g, x in zip(made, inputs)]
+    return tuple(made)
+
+
+def _check_rows(shape: tuple[int, ...], gradient: Any) -> None:
+    if gradient is None:
+        if numpy_.size(shape) != 1:
+            raise errors.not_scalar(shape)
+        raise ValueError(
+            "vmap(vjp, in_dims=0, ...)(<inputs>): Got in_dim=0 for some input, but that input is a "
+            "Tensor of dimensionality 0 so expected in_dim to satisfy 0 <= in_dim < 0. "
+            "(is_grads_batched=True needs grad_outputs: there are no rows in their default.)"
+        )
+    given = gradient._desc.shape
+    if not given:
+        raise IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` "
+            "in C++ to convert a 0-dim tensor to a number. (Each grad_output needs a dim of rows.)"
+        )
+    if not given[0]:
+        raise IndexError("index 0 is out of bounds for dimension 0 with size 0")
+    if given[1:] != shape:
+        raise RuntimeError(
+            "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as "
+            "the batch dimension. The sizes of the remaining dimensions are expected to match the "
+            "shape of corresponding output, but a mismatch was detected: grad_output[0] has a "
+            f"shape of {list(given)} and output[0] has a shape of {list(shape)}. If you only want "
+            "some tensors in `grad_output` to be considered batched, consider using vmap."
+        )

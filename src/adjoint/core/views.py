@@ -31,6 +31,7 @@ from adjoint.core import errors
 from adjoint.core import mode as modes
 from adjoint.core.fitting import fit
 from adjoint.core.hooks import NodeHooks
+from adjoint.core.lifting import pull_any
 from adjoint.core.masked import masked
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node, ViewSink, next_seq, node_of
@@ -283,7 +284,10 @@ def _dtype_for(xp: Any, t: Any) -> Any:
 
 def _run(fn: Node, g: Any, raw: bool) -> tuple[Any, ...]:
     plan = masked(fn.plan) if get_mode() & modes.MASKED else fn.plan
-    r = plan.pull(fn, g) if raw else plan.pull_tensors(fn, g)
+    if raw:
+        r = pull_any(plan, fn, g) if plan.exact else plan.pull(fn, g)
+    else:
+        r = plan.pull_tensors(fn, g)
     if plan.bare >= 0:
         return tuple(r if i == plan.bare else None for i in range(len(fn.edges)))
     return tuple(r)

@@ -284,6 +284,7 @@ def _recorded_columns(
     _check_real("jacfwd", "outputs", outputs)
     points = recording.points
     total = sum(point.numel() for point in points)
+    is_tracked = [out._edge is not None for out in outputs]
     tracked = [out for out in outputs if out._edge is not None]
     outside = recording.escapes(outputs)
     pulled, gradients = transposed(recording, tracked, outside)
@@ -292,8 +293,8 @@ def _recorded_columns(
         pulled.pull_rows(gradients, _unit_rows(points, 0, total), create=outside) if tracked else ()
     )
     columns = [
-        zeros(total, *out._desc.shape, dtype=out._desc.dtype) if out._edge is None else next(found)
-        for out in outputs
+        next(found) if given else zeros(total, *out._desc.shape, dtype=out._desc.dtype)
+        for given, out in zip(is_tracked, outputs)
     ]
     return columns, out_spec, aux
 

@@ -10,7 +10,7 @@ Note [Transposing twice]
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from adjoint.array import dtypes
@@ -54,6 +54,7 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
     leaves, out_spec = tree_flatten(result)
     released = [recording.release(x) if isinstance(x, TensorBase) else x for x in leaves]
     outputs = [x for x in leaves if isinstance(x, TensorBase) and x._edge is not None]
+    is_tracked = [isinstance(x, TensorBase) and x._edge is not None for x in leaves]
     outside = recording.leads_outside(outputs)
     pulled, found = transposed(recording, outputs, outside)
     recording.close()
@@ -67,14 +68,7 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
         _check_tangents(given, points)
         create = grad_enabled() and (outside or pulled.leads_outside(given))
         moved = iter(pulled.pull(found, given, keep=True, create=create) if outputs else ())
-        results = [
-            x
-            if not isinstance(x, TensorBase)
-            else zeros_like(x)
-            if x._edge is None
-            else next(moved)
-            for x in leaves
-        ]
+        results = [next(moved) if t else _constant(x) for t, x in zip(is_tracked, leaves)]
         return tree_unflatten(results, out_spec)
 
     return tree_unflatten(released, out_spec), jvp_fn
@@ -99,11 +93,9 @@ def transposed(
     return pulled, found
 
 
-def _moved(result: Any, tangents: Iterator[Any]) -> Any:
-    """The tangent of a result: the next one, zeros where it is constant, itself if no tensor."""
-    if not isinstance(result, TensorBase):
-        return result
-    return zeros_like(result) if result._edge is None else next(tangents)
+def _constant(result: Any) -> Any:
+    """What stands for the tangent of a result without one: zeros, or itself if no tensor."""
+    return zeros_like(result) if isinstance(result, TensorBase) else result
 
 
 def _check_tangents(tangents: Sequence[Any], points: Sequence[Any]) -> None:

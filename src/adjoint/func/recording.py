@@ -27,9 +27,10 @@ from adjoint.core.engine import run_backward
 from adjoint.core.mode import get_mode, grad_enabled, set_mode
 from adjoint.core.node import OutEdge, Place, next_seq
 from adjoint.core.plan import tensor_world
+from adjoint.core.rows import open_rows
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.core.views import forget_history, new_histories
-from adjoint.ops.batching import enter, leave, open_rows
+from adjoint.ops.batching import enter, leave
 
 __all__ = ["Recording"]
 

@@ -7,14 +7,12 @@ else of batching.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from adjoint.array.batched import levels, tape
 from adjoint.core.duals import open_levels
-from adjoint.core.mode import LIBRARIES, get_mode, set_mode
-from adjoint.core.tensor_base import birthplace, make_tensor
+from adjoint.core.rows import inside, open_rows
+from adjoint.core.tensor_base import make_tensor
 from adjoint.ops.families import linear, movement
 
 __all__ = ["enter", "has_level", "inside", "leave", "open_rows"]
@@ -77,39 +75,6 @@ def _spread(xp: Any, input: Array, *, level: Any) -> Array:
 def _sum_level(xp: Any, input: Array, *, level: Any) -> Array:
     """Return the sum over the samples of ``level``."""
     return levels.sum_level(input, level)
-
-
-class inside:
-    """A block that computes inside an open level; the level stays open after it."""
-
-    __slots__ = ("_before", "_birthplace", "_level", "_stack")
-
-    def __init__(self, level: Any) -> None:
-        self._level = level
-
-    def __enter__(self) -> Any:
-        level, before = self._level, get_mode()
-        self._before = before & LIBRARIES
-        set_mode(before | LIBRARIES)
-        self._birthplace = birthplace.set(level.number)
-        self._stack = levels.stack.set((*levels.stack.get(), level))
-        return level
-
-    def __exit__(self, *error: Any) -> None:
-        levels.stack.reset(self._stack)
-        birthplace.reset(self._birthplace)
-        set_mode(get_mode() & ~LIBRARIES | self._before)
-
-
-@contextmanager
-def open_rows(size: int, randomness: str = "error") -> Iterator[Any]:
-    """A block with a level of ``size`` samples, in which every call takes the general path."""
-    level = levels.Level(size, randomness)
-    try:
-        with inside(level):
-            yield level
-    finally:
-        level.open = False
 
 
 def has_level(input: Tensor, level: Any) -> bool:

@@ -15,6 +15,7 @@ from adjoint.array import numpy_ as raw
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops import (
     arrange,
+    batching,
     compare,
     complex,
     inplace,
@@ -402,3 +403,9 @@ def astype(x: Array, dtype: Any) -> Array:
 def size(shape: Shape) -> int:
     """The number of elements of a shape."""
     return math.prod(shape)
+
+
+# ---- what the tape asks beyond the contract: rows of cotangents become samples and come back -----
+
+_enter_rows = batching.enter
+_leave_rows = batching.leave
