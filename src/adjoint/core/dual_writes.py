@@ -23,6 +23,7 @@ from adjoint.core.forward import keep_dual_outputs, tangents_at
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node
 from adjoint.core.op import Op
+from adjoint.core.room import ANYWHERE, make_room
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.core.views import living_views, replay_tensor
 
@@ -83,6 +84,7 @@ def write_tangent(t: Any, number: int, tangent: Any) -> None:
     if tangent is None:
         old.zero_()
     else:
+        make_room(old, (tangent._array,), ANYWHERE)
         old.copy_(tangent)
 
 

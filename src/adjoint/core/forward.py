@@ -297,7 +297,7 @@ def _derived(call: _Call) -> Any:
     plan = op.plan(tuple([t is not None for t in given]))
     world = recording or bool(levels_of((*operands, *given)))
     with mode_bits(on=modes.GRAD, off=modes.SAVED_HOOKS | modes.ANOMALY | modes.INFERENCE):
-        gs = tuple([_seed(d) for d in descs])
+        gs = tuple([_seed(out) for out in outs])
         values = call.values(plan.names)
         place: Any = _Place(descs if several else descs[0])
         pulled = plan._apply(tensor_world(), gs if several else gs[0], values, place)
@@ -318,9 +318,15 @@ def _derived(call: _Call) -> Any:
     return tuple([None if g._edge is None else _result(next(results), g) for g in gs])
 
 
-def _seed(desc: Any) -> Any:
-    """A cotangent to differentiate by; an integer result has none."""
-    made = make_tensor(np.zeros(desc.shape, desc.numpy))
+def _seed(out: Any) -> Any:
+    """A cotangent of a result to differentiate by; an integer result has none.
+
+    It has the samples that the result has (array/batched), or they would be summed there.
+    """
+    desc = out._desc
+    levels = desc.type.levels
+    raw = desc.type.xp.zeros_like(out._array) if levels else np.zeros(desc.shape, desc.numpy)
+    made = make_tensor(raw)
     if desc.dtype.category >= dtypes.FLOATING:
         made._edge = AccumulateGrad(made)
     return made

@@ -18,7 +18,7 @@ import numpy as np
 
 from adjoint.array import dtypes, numpy_
 from adjoint.array.batched.levels import stack
-from adjoint.array.descriptor import SCALAR, describe, library_of
+from adjoint.array.descriptor import SCALAR
 from adjoint.core import mode as modes
 from adjoint.core.dual_writes import operands_before, push_write
 from adjoint.core.duals import open_levels
@@ -28,14 +28,8 @@ from adjoint.core.node import Node
 from adjoint.core.op import Op
 from adjoint.core.record import common_dtype, compute, record
 from adjoint.core.tensor_base import Counter, TensorBase, make_tensor
-from adjoint.core.views import (
-    InvalidEdge,
-    invalid_view,
-    living_views,
-    rebase,
-    refresh_views,
-    replay,
-)
+from adjoint.core.room import born_in, make_room
+from adjoint.core.views import InvalidEdge, invalid_view, rebase, refresh_views
 
 __all__ = ["apply_inplace", "bump", "check_writable", "note_write"]
 
@@ -156,7 +150,7 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
     if op.overwrite is None and not first_cast:
         _check_cast(op, t, everything)
     if mode & modes.LIBRARIES:
-        _promote(t, (*map(_raw, operands), *params.values()))
+        make_room(t, (*map(_raw, operands), *params.values()))
     if t._desc.storage == SCALAR and isinstance(t._array, np.generic):
         memory = None  # nobody shares it: another scalar takes its place
     else:
@@ -201,44 +195,10 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
     return t
 
 
-def _promote(t: Any, values: tuple[Any, ...]) -> None:
-    """Give ``t`` memory that can hold ``values``, if these are arrays of another library.
-
-    Its base and all living views move with it.
-    """
-    library = library_of(values)
-    if library is None:
-        return
-    side = t._side
-    base = t if side is None or side.base is None else side.base
-    before = base._memory()
-    array = library.promote(before, t._array, values, _born(base))
-    if array is before:
-        return
-    if base._counter is not None and base._counter.views:
-        for view in living_views(base):
-            view._array = replay(library, array, view._side.steps)
-            view._desc = describe(view._array)
-    base._array = array
-    base._desc = describe(array)
-    if base._edge is not None and base._edge.leaf:
-        base._edge.adopt(base)
-    remember = getattr(library, "remember", None)  # by who will want the old memory back
-    if remember is not None:
-        remember(base, before)
-
-
-def _born(t: Any) -> int:
-    """The number of the innermost transform in which ``t`` was made; 0: outside of all."""
-    levels = t._desc.type.levels
-    found: int = 0 if t._side is None else t._side.born
-    return max(found, levels[0].number) if levels else found
-
-
 def note_write(t: Any) -> None:
     """Let the open levels know that ``t`` was overwritten, if it is older than they are."""
     side = t._side
-    born = _born(t if side is None or side.base is None else side.base)
+    born = born_in(t if side is None or side.base is None else side.base)
     for level in stack.get():
         if born < level.number:
             level.wrote = True
