@@ -27,10 +27,14 @@ __all__ = [
     "functionalize",
     "grad",
     "grad_and_value",
+    "hessian",
+    "jacfwd",
+    "jacrev",
     "jvp",
     "make_functional",
     "make_functional_with_buffers",
     "vjp",
+    "vmap",
 ]
 
 Tensors = tuple[Any, ...]
@@ -203,5 +207,9 @@ combine_state_for_ensemble = _deprecated(_combine_state_for_ensemble, "func.stac
 functionalize = _deprecated(func.functionalize)
 grad = _deprecated(func.grad)
 grad_and_value = _deprecated(func.grad_and_value)
+hessian = _deprecated(func.hessian)
+jacfwd = _deprecated(func.jacfwd)
+jacrev = _deprecated(func.jacrev)
 jvp = _deprecated(func.jvp)
 vjp = _deprecated(func.vjp)
+vmap = _deprecated(func.vmap, "vmap")

@@ -30,6 +30,8 @@ from torch.autograd import Function, grad
 from torch.autograd.functional import jacobian
 from torch.optim import SGD
 from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.func import functional_call, grad as gradient, vmap
+from functorch import make_functional
 """
     with as_torch():
         exec(program, names)
@@ -37,6 +39,8 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
     assert names["F"] is names["nn"].functional
     assert names["SGD"] is adjoint.optim.SGD
     assert names["jacobian"] is adjoint.autograd.functional.jacobian
+    assert names["gradient"] is adjoint.func.grad
+    assert names["make_functional"] is adjoint.functorch.make_functional
     assert names["DataLoader"] is adjoint.utils.data.DataLoader
 
 

@@ -59,7 +59,7 @@ def hessian(torch: Any, f: Function) -> Function:
 
 
 def vmap(torch: Any, f: Function) -> Function:
-    return lambda x: torch.func.vmap(f)(torch.stack([x, x * x - 0.5]))
+    return lambda x: torch.func.vmap(f)(torch.stack([x, x * x - 0.45]))
 
 
 TRANSFORMS = {t.__name__: t for t in (grad, vjp, jvp, jacrev, jacfwd, hessian, vmap)}

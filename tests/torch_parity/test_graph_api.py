@@ -7,6 +7,7 @@ import pytest
 from tests.torch_parity import (
     programs_anomaly,
     programs_functional,
+    programs_functional_more,
     programs_graph,
     programs_graph_hooks,
 )
@@ -14,7 +15,13 @@ from tests.torch_parity.harness import Program, both, collect
 
 pytest.importorskip("torch", reason="compares with PyTorch 2.13")
 
-PROGRAMS = collect(programs_graph, programs_graph_hooks, programs_anomaly, programs_functional)
+PROGRAMS = collect(
+    programs_graph,
+    programs_graph_hooks,
+    programs_anomaly,
+    programs_functional,
+    programs_functional_more,
+)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

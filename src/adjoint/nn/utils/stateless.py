@@ -34,5 +34,6 @@ def functional_call(
         stacklevel=2,
     )
     arguments = () if args is None else args if isinstance(args, tuple) else (args,)
+    parameters_and_buffers.keys()  # a mapping, or PyTorch's AttributeError
     with reparametrized(module, parameters_and_buffers, tie_weights=tie_weights, strict=strict):
         return module(*arguments, **({} if kwargs is None else kwargs))
