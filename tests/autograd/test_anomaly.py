@@ -254,6 +254,30 @@ def test_in_checkpoints() -> None:
     assert "there: input = 0.0" in text
 
 
+@pytest.mark.parametrize("kind", ["jacrev", "vmap_of_grad", "grad_of_vmap"])
+def test_in_batches(kind: str) -> None:
+    def loss(x: Tensor) -> Tensor:
+        root = x.sqrt()
+        return torch.where(x > 0, root, 0.0)
+
+    def total(x: Tensor) -> Tensor:
+        return loss(x).sum()
+
+    x = torch.tensor([0.0, 4.0])
+    rows = torch.stack([x, x])
+    runs: dict[str, Callable[[], Any]] = {
+        "jacrev": lambda: torch.func.jacrev(loss)(x),
+        "vmap_of_grad": lambda: torch.func.vmap(torch.func.grad(total))(rows),
+        "grad_of_vmap": lambda: torch.func.grad(lambda r: torch.func.vmap(total)(r).sum())(rows),
+    }
+    with detect_anomaly(), pytest.raises(RuntimeError, match="SqrtBackward0") as caught:
+        runs[kind]()
+    text = str(caught.value)
+    assert "root = x.sqrt()" in text
+    assert "2 of 4 elements of the gradient of input are nan, in all samples together" in text
+    assert "If the cotangent is 0" in text
+
+
 def test_check_inf() -> None:
     text = message(lambda x: x.sqrt(), [4.0, 0.0], check_inf=True)
     assert text.startswith("Function 'SqrtBackward0' returned inf values in its 0th output.")

@@ -129,6 +129,24 @@ def test_in_checkpoints(name: str, reentrant: bool) -> None:
     close(x.grad, case.gradient)
 
 
+@pytest.mark.parametrize("name", CHAINED)
+def test_under_the_transforms_of_func(name: str) -> None:
+    case = CASES[name]
+    x = leaf(case).detach()
+
+    @masked_gradients()
+    def total(v: Tensor) -> Tensor:
+        return case.function(torch, v).sum()
+
+    func = torch.func
+    close(func.grad(total)(x), case.gradient)
+    close(func.vmap(func.grad(total))(torch.stack([x, x]))[1], case.gradient)
+    close(func.jacrev(total)(x), case.gradient)
+    hessian = func.jacrev(func.grad(total))(x).numpy()
+    assert np.isfinite(hessian).all()
+    assert not (hessian - np.diag(np.diag(hessian))).any()
+
+
 # ---- what does not change ------------------------------------------------------------------------
 
 

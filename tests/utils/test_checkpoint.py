@@ -358,3 +358,59 @@ def test_there_is_one_device() -> None:
     set_device_states([], [])
     with pytest.raises(RuntimeError, match="no device but the CPU"):
         set_device_states([0], [torch.ones(1)])
+
+
+TRANSFORMS: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "grad": lambda f, x: torch.func.grad(lambda v: f(v).sum())(x),
+    "vjp": lambda f, x: torch.func.vjp(f, x)[1](torch.ones(2))[0],
+    "jacrev": lambda f, x: torch.func.jacrev(f)(x),
+    "jacfwd": lambda f, x: torch.func.jacfwd(f)(x),
+    "hessian": lambda f, x: torch.func.hessian(lambda v: f(v).sum())(x),
+    "vmap": lambda f, x: torch.func.vmap(f)(torch.stack([x, x + 1])),
+    "vmap_of_grad": lambda f, x: torch.func.vmap(torch.func.grad(lambda v: f(v).sum()))(
+        torch.stack([x, x + 1])
+    ),
+    "grad_of_vmap": lambda f, x: torch.func.grad(lambda r: torch.func.vmap(f)(r).sum())(
+        torch.stack([x, x + 1])
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_under_the_transforms_of_func(name: str) -> None:
+    """PyTorch refuses these; here hooks on saved tensors know nothing of transforms."""
+    transform = TRANSFORMS[name]
+    x = torch.tensor([0.3, 0.7])
+    found = transform(lambda v: checkpoint(block, v, use_reentrant=False), x)
+    np.testing.assert_allclose(found.numpy(), transform(block, x).numpy(), rtol=1e-6)
+
+
+DUALS = ["layer_norm", "std_mean", "softmax", "linear", "cumprod", "repeated", "index"]
+
+
+@pytest.mark.parametrize("name", DUALS)
+@pytest.mark.parametrize("way", ["checkpoint", "hooks"])
+def test_forward_over_reverse(name: str, way: str) -> None:
+    """Saved values that hooks have packed keep their tangents."""
+    function = FUNCTIONS[name]
+
+    def packed(v: Tensor) -> Tensor:
+        if way == "checkpoint":
+            return checkpoint(function, v, use_reentrant=False).sum()
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t):
+            return function(v).sum()
+
+    x, t = points().detach(), points().detach().sin()
+    expected = torch.func.jvp(torch.func.grad(lambda v: function(v).sum()), (x,), (t,))
+    found = torch.func.jvp(torch.func.grad(packed), (x,), (t,))
+    for ours, usual in zip(found, expected):
+        np.testing.assert_allclose(ours.numpy(), usual.numpy(), rtol=1e-10, atol=1e-14)
+
+
+@BOTH_WAYS
+def test_backward_outside_of_vmap(reentrant: bool) -> None:
+    rows = torch.tensor([[0.3, 0.7], [0.1, 0.2]], requires_grad=True)
+    y = torch.func.vmap(lambda v: checkpoint(block, v, use_reentrant=reentrant))(rows)
+    y.sum().backward()
+    (expected,) = torch.autograd.grad(block(rows).sum(), rows)
+    np.testing.assert_allclose(rows.grad.numpy(), expected.numpy(), rtol=1e-6)

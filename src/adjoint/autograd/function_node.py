@@ -18,7 +18,7 @@ from typing import Any
 
 from adjoint.core import errors
 from adjoint.core import mode as modes
-from adjoint.core.duals import ceiling, copy_tangents, without
+from adjoint.core.duals import ceiling, copy_tangents, usual_descriptor, without
 from adjoint.core.masked import mark, unmarked
 from adjoint.core.mode import mode_bits
 from adjoint.core.node import Node, OutEdge
@@ -131,7 +131,9 @@ class FunctionCtx:
         edge = None if node is None else out_edge(node, entry.nr)
         if type(entry.raw) is PackedValue:
             found = entry.raw.unpack(self, "saved tensor")
-            return make_tensor(found._array, edge, found._desc)
+            made = make_tensor(found._array, edge, usual_descriptor(found._desc))
+            copy_tangents(found if entry.dual is None else entry.dual, made)
+            return made
         counter = None if node is None else node.counter
         if isinstance(counter, dict):
             counter = counter.get(entry.nr)

@@ -130,6 +130,14 @@ def raw_of(found: Any) -> Any:
     return raw if isinstance(raw, np.ndarray | np.generic) else None
 
 
+def numbers_of(found: Any) -> Any:
+    """The same; of an array of another library, the NumPy array inside."""
+    raw = found._array if isinstance(found, TensorBase) else found
+    while raw is not None and not isinstance(raw, np.ndarray | np.generic):
+        raw = getattr(raw, "value", None)
+    return raw
+
+
 def element(raw: Any, index: Index) -> Any:
     """One element, as a Python number; ``index`` may be that of a broadcast result."""
     shape = np.shape(raw)
@@ -202,26 +210,32 @@ class Facts:
     ``position``: of the operand; ``index``: of the first bad element of its gradient, ``behind``
     that of the result's element behind it; ``cotangent``, ``local``: what were multiplied there
     (None: not known); ``own``: whether it arose here, of a cotangent that was finite; ``count``,
-    ``size``: how many elements are bad, of how many; ``worst``: nan or inf.
+    ``size``: how many elements are bad, of how many; ``worst``: nan or inf; ``plain``: whether
+    these are NumPy's arrays (of others, batches of samples for one, only ``count`` is told).
     """
 
     __slots__ = (
         *("behind", "count", "cotangent", "index", "local", "node", "own", "position", "size"),
-        *("values", "worst"),
+        *("plain", "values", "worst"),
     )
 
     def __init__(self, node: Node, g: Any, results: list[Any], position: int) -> None:
-        h = raw_of(results[position])
+        h = numbers_of(results[position])
         self.node = node
         self.position = position
+        self.behind, self.cotangent, self.local = None, None, None
+        self.index: Index = ()
+        self.values: dict[str, Any] = {}
+        self.plain = raw_of(results[position]) is not None
         nan = np.isnan(h)
         bad = nan if nan.any() else ~np.isfinite(h)
         self.worst = "nan" if nan.any() else "inf"
         self.count, self.size = int(bad.sum()), int(np.size(h))
-        self.index = first_bad(h)
-        self.behind, self.cotangent, self.local = self._multiplied(g)
+        if self.plain:
+            self.index = first_bad(h)
+            self.behind, self.cotangent, self.local = self._multiplied(g)
+            self.values = operand_values(node, position, self.index, self.behind)
         self.own = _all_finite(g if self.cotangent is None else np.asarray(self.cotangent))
-        self.values = operand_values(node, position, self.index, self.behind)
 
     def _multiplied(self, g: Any) -> tuple[Index | None, Any, Any]:
         """Find the element of the result at which cotangent times derivative is not finite."""
@@ -302,6 +316,8 @@ def earliest(facts: Facts) -> Earlier | None:
     derivative is not finite there.
     """
     found: Earlier | None = None
+    if not facts.plain:
+        return None
     todo = [(facts.node.edges[facts.position], facts.index)]
     seen: set[tuple[int, Index]] = set()
     while todo and len(seen) < SEARCHED:
@@ -348,7 +364,7 @@ class Trace:
         """
         if True not in options.values():
             return
-        raws = [raw_of(h) for h in results]
+        raws = [numbers_of(h) for h in results]
         bad = [i for i, h in enumerate(raws) if h is not None and not np.isfinite(h).all()]
         if not bad:
             return
@@ -376,4 +392,4 @@ class Trace:
 
 def _all_finite(g: Any) -> bool:
     parts = g if isinstance(g, list | tuple) else (g,)
-    return all(raw is None or bool(np.isfinite(raw).all()) for raw in map(raw_of, parts))
+    return all(raw is None or bool(np.isfinite(raw).all()) for raw in map(numbers_of, parts))

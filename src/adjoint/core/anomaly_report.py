@@ -119,7 +119,8 @@ def _facts_lines(facts: Facts, is_first: bool) -> list[str]:
     position = facts.position
     name = names[position] if position < len(names) else f"operand {position}"
     count = f"{facts.count} of {facts.size} elements"
-    lines.append(f"  {count} of the gradient of {name} are {facts.worst}, first{_at(facts.index)}")
+    place = f"first{_at(facts.index)}" if facts.plain else "in all samples together"
+    lines.append(f"  {count} of the gradient of {name} are {facts.worst}, {place}")
     if facts.values:
         lines.append(f"  there: {_values(facts.values)}")
     if facts.cotangent is not None:
@@ -137,10 +138,11 @@ def _cures(source: Facts, first: Earlier | None) -> list[str]:
     values = source.values if first is None else first.values
     name = _name(node)
     lines = ["What helps:"]
-    if source.cotangent is not None and source.cotangent == 0:
+    if source.cotangent is None or source.cotangent == 0:
+        start = "The cotangent is 0" if source.cotangent == 0 else "If the cotangent is 0"
         lines.append(
-            "  The cotangent is 0: the element was not selected (by where, a mask, an index, "
-            "clamp, ...).\n  Record the operation, or run the backward, inside "
+            f"  {start}: the element was not selected (by where, a mask, an index, clamp, ...).\n"
+            "  Record the operation, or run the backward, inside "
             "`with adjoint.masked_gradients():`, in which\n  a cotangent of 0 contributes nothing; "
             "or make the operand safe before it: x = torch.where(ok, x, 1)."
         )

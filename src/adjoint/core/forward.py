@@ -32,6 +32,7 @@ from adjoint.core.masked import Cotangent, Library, finite, plain
 from adjoint.core.mode import get_mode, mode_bits
 from adjoint.core.node import AccumulateGrad, Node
 from adjoint.core.plan import INDICES, NEEDS, OPERAND, OUT, SHAPE, SHAPES, tensor_world
+from adjoint.core.saved import PackedValue
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
 if TYPE_CHECKING:
@@ -376,6 +377,9 @@ def keep_dual_outputs(node: Node, outs: Tensors) -> None:
 
 def _shadow(raw: Any, out: Any) -> Any:
     """A tensor with the tangents of ``out`` over its saved array; the array if it has none."""
+    if type(raw) is PackedValue:
+        raw.keep_tangents(out)
+        return raw
     side = out._side
     if side is None or side.tangents is None or raw is not out._array:
         return raw

@@ -26,7 +26,7 @@ import numpy as np
 from adjoint.array import numpy_
 from adjoint.array.kernels import tiles
 from adjoint.core import errors
-from adjoint.core.duals import copy_tangents
+from adjoint.core.duals import copy_tangents, usual_descriptor
 from adjoint.core.node import Node
 from adjoint.core.saved import PackedValue, SavedTensor, as_tensor
 from adjoint.core.tensor_base import TensorBase, make_tensor
@@ -290,7 +290,7 @@ def _output(saved: Any, edge: Any, desc: Any) -> Any:
     """A saved output at its place on the tape; one that was kept as a Tensor is dual."""
     if type(saved) is PackedValue:  # one of several: the node knows only the tuple
         saved = saved.unpack(edge.node, "result")
-        return make_tensor(saved._array, edge, saved._desc)
+        desc = usual_descriptor(saved._desc)
     if not isinstance(saved, TensorBase):
         return make_tensor(saved, edge, desc)
     made = make_tensor(saved._array, edge, desc)

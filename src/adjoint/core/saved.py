@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.core.duals import copy_tangents, usual_descriptor
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
 __all__ = ["PackedValue", "SavedTensor", "as_tensor", "pack", "pack_with", "saved_hooks"]
@@ -21,15 +22,25 @@ saved_hooks: ContextVar[tuple[Any, ...]] = ContextVar("adjoint_saved_hooks", def
 
 
 class PackedValue:
-    """A saved tensor after the user's pack hook. ``edge`` is the graph position it had."""
+    """A saved tensor after the user's pack hook. ``edge`` is the graph position it had; ``dual``
+    has the tangents that it had, and nothing else of it.
+    """
 
-    __slots__ = ("edge", "is_output", "packed", "unpack_hook")
+    __slots__ = ("dual", "edge", "is_output", "packed", "unpack_hook")
 
     def __init__(self, packed: Any, unpack_hook: Any, edge: Any, is_output: bool) -> None:
         self.packed = packed
         self.unpack_hook = unpack_hook
         self.edge = edge
         self.is_output = is_output
+        self.dual: Any = None
+
+    def keep_tangents(self, tensor: Any) -> None:
+        """Remember the tangents of the tensor, which hooks know nothing of."""
+        side = tensor._side
+        if side is not None and side.tangents is not None:
+            self.dual = make_tensor(np.empty(0, tensor._desc.numpy))
+            copy_tangents(tensor, self.dual)
 
     def unpack(self, node: Any, name: str) -> Any:
         """The tensor, at its old place in the graph."""
@@ -40,6 +51,10 @@ class PackedValue:
                 f"{type(found).__name__} ('{name}' of {node.name()})"
             )
         edge = node if self.is_output else self.edge
+        if self.dual is not None:
+            made = make_tensor(found._array, edge, usual_descriptor(found._desc))
+            copy_tangents(self.dual, made)
+            return made
         if edge is None or found._edge is edge:
             return found
         return make_tensor(found._array, edge, found._desc)
@@ -69,7 +84,9 @@ def pack_with(hooks: tuple[Any, Any], value: Any, is_output: bool, edge: Any) ->
     if is_output and packed is shown:
         # A node that keeps a tensor which knows the node would be a cycle.
         packed = make_tensor(value._array, None, value._desc)
-    return PackedValue(packed, unpack_hook, None if is_output else edge, is_output)
+    made = PackedValue(packed, unpack_hook, None if is_output else edge, is_output)
+    made.keep_tangents(value)
+    return made
 
 
 class SavedTensor:

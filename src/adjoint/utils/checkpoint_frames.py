@@ -35,7 +35,8 @@ from typing import Any
 
 from adjoint.autograd.graph import saved_tensors_hooks
 from adjoint.core import engine, errors
-from adjoint.core.tensor_base import TensorBase
+from adjoint.core.duals import usual_descriptor
+from adjoint.core.tensor_base import TensorBase, make_tensor
 
 __all__ = ["CheckpointError", "Frame", "Holder", "default_facts", "site"]
 
@@ -94,7 +95,7 @@ class _Value:
             wanted = self.expected
             error = errors.modified(name, "result", tensor._desc, counter, wanted, origin)
             self.problem = str(error)
-        self.tensor = tensor.detach()
+        self.tensor = make_tensor(tensor._array, None, usual_descriptor(tensor._desc))
         self.node = None
 
 
