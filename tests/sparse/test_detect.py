@@ -392,3 +392,110 @@ def test_large_patterns_take_no_more_than_their_entries() -> None:
     assert (found != patterns.band(n, 1, 1).astype(bool)).nnz == 0
     hessian = sparse.detect_hessian(rosenbrock, torch.zeros(n, dtype=torch.float64))
     assert (hessian != patterns.band(n, 1, 1).astype(bool)).nnz == 0
+
+
+# ---- custom Functions ----------------------------------------------------------------------------
+
+
+class ThroughNumPy(torch.autograd.Function):
+    """Neighbours multiplied, in NumPy both ways."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.save_for_backward(x)
+        values = x.detach().numpy()
+        return torch.from_numpy(values[1:] * values[:-1])
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return F.pad(g * x[1:], (0, 1)) + F.pad(g * x[:-1], (1, 0))
+
+
+class Rounding(torch.autograd.Function):
+    """Rounded, with the derivative of what goes in."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x.round()
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return g
+
+
+class BackThroughNumPy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.save_for_backward(x)
+        return x**2
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return torch.from_numpy(2 * x.detach().numpy() * g.detach().numpy())
+
+
+class Several(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Any, y: Any, scale: float) -> Any:
+        ctx.scale = scale
+        return x * scale, y.flip(0), torch.tensor([1, 2])
+
+    @staticmethod
+    def backward(ctx: Any, gx: Any, gy: Any, _: Any) -> Any:
+        return gx * ctx.scale, gy.flip(0), None
+
+
+class InPlace(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.mark_dirty(x)
+        x.copy_(x.roll(1, 0))
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return g.roll(-1, 0)
+
+
+class Identity(torch.autograd.Function):
+    """Nothing going forward, the neighbour's gradient on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return g.flip(0)
+
+
+def test_functions_depend_as_their_backward_says() -> None:
+    x = point()
+    found = sparse.detect_jacobian(ThroughNumPy.apply, x).toarray()
+    np.testing.assert_array_equal(found, (np.eye(N - 1, N) + np.eye(N - 1, N, 1)) > 0)
+    np.testing.assert_array_equal(
+        sparse.detect_jacobian(lambda x: Rounding.apply(x * x.flip(0)), x).toarray(),
+        (np.eye(N) + np.eye(N)[::-1]) > 0,
+    )
+    assert sparse.detect_jacobian(BackThroughNumPy.apply, x).toarray().all()
+    np.testing.assert_array_equal(
+        sparse.detect_jacobian(lambda x: InPlace.apply(x * 1), x).toarray(),
+        np.eye(N)[np.arange(-1, N - 1)],
+    )
+    flipped = sparse.detect_jacobian(lambda x: Identity.apply(x), x).toarray()
+    np.testing.assert_array_equal(flipped, np.eye(N)[::-1])
+    several = sparse.detect_jacobian(lambda x, y: Several.apply(x, y, 2.0)[:2], x, point())
+    np.testing.assert_array_equal(
+        several.toarray(),
+        np.block([[np.eye(N), np.zeros((N, N))], [np.zeros((N, N)), np.eye(N)[::-1]]]),
+    )
+
+
+def test_hessians_of_functions() -> None:
+    x = point()
+    found = sparse.detect_hessian(lambda x: (ThroughNumPy.apply(x) ** 2).sum(), x).toarray()
+    np.testing.assert_array_equal(found, patterns.band(N, 1, 1).toarray() != 0)
+    assert sparse.detect_hessian(lambda x: BackThroughNumPy.apply(x).sum(), x).toarray().all()
+    assert sparse.detect_hessian(lambda x: (Rounding.apply(x) ** 2).sum(), x).nnz == N

@@ -24,6 +24,7 @@ from adjoint.autograd.function_node import (
     out_edge,
     save,
 )
+from adjoint.autograd.function_pattern import arrays_before, depending_results
 from adjoint.core import mode as modes
 from adjoint.core.anomaly import remember
 from adjoint.core.duals import ceiling, levels_of, open_levels
@@ -152,6 +153,7 @@ class Function:
         if dual:
             unseen = ceiling.set(0)
         mode = get_mode()
+        given = arrays_before(args) if mode & modes.LIBRARIES else []
         set_mode(mode & ~modes.GRAD)
         try:
             if styled:
@@ -161,10 +163,13 @@ class Function:
                 result = cls.forward(context, *args, **kwargs)
             set_mode(mode)
             inputs = [a for a, is_tensor in zip(args, tensors) if is_tensor]
-            outputs = result if isinstance(result, tuple) else (result,)
+            several = isinstance(result, tuple)
+            outputs = result if several else (result,)
             _check_marks(context, outputs)
+            if mode & modes.LIBRARIES:
+                outputs = depending_results(cls, args, given, outputs, context)
             if mode & modes.GRAD and True in needs:
-                wrapped = _record(context, inputs, outputs, outputs is not result, mode)
+                wrapped = _record(context, inputs, outputs, not several, mode)
             else:
                 wrapped = _leave_unrecorded(context, inputs, outputs)
         finally:
@@ -173,7 +178,7 @@ class Function:
                 ceiling.reset(unseen)
         if dual:
             push_function(context, args, outputs, wrapped)
-        return tuple(wrapped) if outputs is result else wrapped[0]
+        return tuple(wrapped) if several else wrapped[0]
 
 
 # ---- recording -----------------------------------------------------------------------------------

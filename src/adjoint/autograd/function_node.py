@@ -16,6 +16,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+from adjoint.autograd.function_pattern import decisions, depending_gradients
 from adjoint.core import errors
 from adjoint.core import mode as modes
 from adjoint.core.duals import ceiling, copy_tangents, usual_descriptor, without
@@ -58,6 +59,7 @@ class FunctionCtx:
     _tensors: tuple[bool, ...]  # for each argument, whether it is a tensor
 
     _accessed = False
+    _depends: Any = None  # under sparsity detection: the union of all that the inputs depend on
     _dirty: tuple[Any, ...] = ()
     _in_jvp = False
     _materialize = True
@@ -182,7 +184,10 @@ class FunctionPlan:
         """On raw arrays: the user's function sees Tensors all the same."""
         several = type(node.desc) is tuple
         grads = [None if x is None else show_cotangent(x) for x in (g if several else (g,))]
+        before = decisions(grads)
         results = _call_backward(node, grads)
+        if before >= 0:
+            results = depending_gradients(node.context, grads, results, before)
         return tuple([None if r is None else r._array for r in results])
 
     def pull_tensors(self, node: BackwardCFunction, g: Any) -> tuple[Any, ...]:

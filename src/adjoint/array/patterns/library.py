@@ -6,6 +6,7 @@ depends on them; one library for one run of a program.
 
 from __future__ import annotations
 
+import math
 import weakref
 from typing import Any
 
@@ -15,6 +16,7 @@ from adjoint.array.namespace import Namespace
 from adjoint.array.patterns.arrangement import Arrangement, Creation
 from adjoint.array.patterns.elementwise import Elementwise
 from adjoint.array.patterns.pattern_array import PatternArray
+from adjoint.array.patterns.sets import DECIDED, NUMBER
 from adjoint.array.patterns.windows import SlidingWindows
 
 __all__ = ["PatternLibrary"]
@@ -49,6 +51,40 @@ class PatternLibrary(Elementwise, Arrangement, SlidingWindows, Creation):
         for each input.
         """
         return self.table.rows(self.sets_of(x).reshape(-1))
+
+    # ---- Functions by their own pattern ------------------------------------------------------
+
+    def union_of(self, arrays: Any) -> Array:
+        """The union of the sets of all elements of some arrays."""
+        made: Array = np.zeros((), NUMBER)
+        for x in arrays:
+            if isinstance(x, PatternArray):
+                made = self.table.join(made, self.along(self.sets_of(x), tuple(range(x.ndim))))
+        return made
+
+    def unite_by(self, pattern: Any, arrays: Any, shapes: Any) -> list[Array]:
+        """The sets of results of some shapes that depend on the elements of ``arrays`` as the
+        pattern says: a row for each of these, a column for each element of the results.
+        """
+        numbers = np.concatenate([self.sets_of(x).reshape(-1) for x in arrays])
+        turned = pattern.tocsc()
+        united = self.table.unite_groups(turned.indptr, numbers[turned.indices])
+        united = np.maximum(united, np.minimum(self.union_of(arrays), DECIDED))
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
+        return [part.reshape(shape) for part, shape in zip(np.split(united, ends[:-1]), shapes)]
+
+    def sets_in(self, sets: Array, dtype: Any) -> Array:
+        """Sets as an array of a dtype holds them."""
+        return self._fitted(sets, dtype)
+
+    def stacked(self, arrays: Any, shapes: Any) -> Any:
+        """The patterns of some arrays (None: nothing but constants) of these shapes, as one."""
+        import scipy.sparse  # noqa: PLC0415 - on first use
+
+        parts = [
+            self.pattern(np.zeros(shape) if x is None else x) for x, shape in zip(arrays, shapes)
+        ]
+        return scipy.sparse.vstack(parts, format="csr")
 
     # ---- what the tape asks ------------------------------------------------------------------
 
