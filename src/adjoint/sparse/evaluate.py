@@ -21,9 +21,9 @@ import numpy as np
 from adjoint.array.descriptor import plain
 from adjoint.core import mode as modes
 from adjoint.core.backward import grad
-from adjoint.core.duals import open_levels
 from adjoint.core.engine import run_backward
 from adjoint.core.mode import mode_bits
+from adjoint.core.pruning import prune
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.sparse.detect import detect_hessian, detect_jacobian
 from adjoint.sparse.pattern import ColoredPattern
@@ -138,7 +138,7 @@ def value_and_jacobian(
     matrix = _recovered(pattern, products, made.dtype, progress)
     if check:
         _check("jacobian", "Jacobian", matrix, made.push)
-    return made.value.detach(), matrix
+    return made.value, matrix
 
 
 def hessian(
@@ -189,7 +189,7 @@ def value_and_hessian(
     matrix = _recovered(pattern, {"hvp": made.push}, made.dtype, progress)
     if check:
         _check("hessian", "Hessian", matrix, made.push)
-    return made.value.detach(), made.gradient.detach(), matrix
+    return made.value, made.gradient, matrix
 
 
 def _require(name: str, pattern: ColoredPattern, shape: tuple[int, int], fits: bool) -> None:
@@ -250,20 +250,20 @@ class Linearization:
 
     >>> import adjoint as torch
     >>> made = Linearization(lambda x: x[1:] * x[:-1], torch.tensor([1.0, 2.0, 3.0]))
-    >>> made.value.detach(), made.pull([1.0, 0.0]), made.push([1.0, 0.0, 0.0])
+    >>> made.value, made.pull([1.0, 0.0]), made.push([1.0, 0.0, 0.0])
     (tensor([2., 6.]), array([2., 1., 0.], dtype=float32), array([2., 0.], dtype=float32))
     """
 
     def __init__(self, f: Function, x: Tensor) -> None:
         _check_tensor("jacobian", "x", x)
-        self._f = f
         self._x = x.detach().requires_grad_()
         with mode_bits(on=modes.GRAD):
-            self.value = f(self._x)
-        _check_tensor("jacobian", "what f returns", self.value)
-        self.shape = (self.value.numel(), x.numel())
-        self.dtype = self.value._desc.numpy
-        self._recorded = _Recorded(self.value, self._x)
+            output = f(self._x)
+        _check_tensor("jacobian", "what f returns", output)
+        self.value = output.detach()
+        self.shape = (output.numel(), x.numel())
+        self.dtype = output._desc.numpy
+        self._recorded = _Recorded(output, self._x)
         self._transposed: _Recorded | None = None
 
     def pull(self, v: Array) -> Array:
@@ -278,14 +278,12 @@ class Linearization:
 
     def _transpose(self) -> _Recorded:
         """``v @ J`` recorded as a function of v."""
-        value = self.value
+        value = self._recorded.output
         v = make_tensor(np.zeros(value._desc.shape, self.dtype)).requires_grad_()
         if not value.requires_grad:
             return _Recorded(make_tensor(np.zeros(self._x._desc.shape, self.dtype)), v)
         with mode_bits(on=modes.GRAD):
-            (pulled,) = grad(
-                value, self._x, v, create_graph=True, allow_unused=True, materialize_grads=True
-            )
+            (pulled,) = grad(value, self._x, v, create_graph=True, materialize_grads=True)
         return _Recorded(pulled, v)
 
 
@@ -303,25 +301,22 @@ class Curvature:
         _check_tensor("hessian", "x", x)
         self._x = x.detach().requires_grad_()
         with mode_bits(on=modes.GRAD):
-            self.value = f(self._x)
-            _check_tensor("hessian", "what f returns", self.value)
-            if self.value.numel() != 1:
+            output = f(self._x)
+            _check_tensor("hessian", "what f returns", output)
+            if output.numel() != 1:
                 raise RuntimeError(
                     "hessian: f must return one element, got a tensor of shape "
-                    f"{list(self.value.shape)}"
+                    f"{list(output.shape)}"
                 )
-            self.gradient = make_tensor(np.zeros(x._desc.shape, x._desc.numpy))
-            if self.value.requires_grad:
-                (self.gradient,) = grad(
-                    self.value.reshape(()),
-                    self._x,
-                    create_graph=True,
-                    allow_unused=True,
-                    materialize_grads=True,
+            gradient = make_tensor(np.zeros(x._desc.shape, x._desc.numpy))
+            if output.requires_grad:
+                (gradient,) = grad(
+                    output.reshape(()), self._x, create_graph=True, materialize_grads=True
                 )
+        self.value, self.gradient = output.detach(), gradient.detach()
         self.shape = (x.numel(), x.numel())
         self.dtype = x._desc.numpy
-        self._recorded = _Recorded(self.gradient, self._x)
+        self._recorded = _Recorded(gradient, self._x)
 
     def push(self, t: Array) -> Array:
         """``H @ t``, for as many numbers as the input has elements."""
@@ -334,23 +329,21 @@ class _Recorded:
     def __init__(self, output: Tensor, x: Tensor) -> None:
         self.output = output
         self.x = x
-        self.alone = output.requires_grad and _is_only_leaf(output._edge, x._edge)
+        if output.requires_grad and not _is_only_leaf(output._edge, x._edge):
+            prune([output._edge], [x._edge])
 
     def pull(self, v: Array) -> Array:
         """``v @ J``, flat."""
-        output, x = self.output, self.x
+        output, leaf = self.output, self.x._edge
         if output.requires_grad:
             v = np.asarray(v, output._desc.numpy).reshape(output._desc.shape)
-            if self.alone and not open_levels:
-                # no other leaf is there to disturb: the shortest walk, into the gradient of x
-                leaf = x._edge
-                run_backward([(output._edge, v)], keep=True, create=False)
-                found, leaf.grad = leaf.grad, None
-            else:
-                (found,) = grad(output, x, make_tensor(v), retain_graph=True, allow_unused=True)
+            roots, inputs = [(output._edge, v)], [(leaf, 0)]
+            found = run_backward(
+                roots, keep=True, create=False, inputs=inputs, accumulate=False, whole=True
+            ).get(0)
             if found is not None:
-                return plain(found._array).reshape(-1)
-        return np.zeros(x.numel(), x._desc.numpy)
+                return plain(getattr(found, "_array", found)).reshape(-1)
+        return np.zeros(self.x.numel(), self.x._desc.numpy)
 
 
 def _is_only_leaf(edge: Any, leaf: Any) -> bool:
