@@ -105,6 +105,16 @@ def pushed_inside(x: Any) -> Any:
     return torch.func.jvp(lambda a: a[1:] * a[:-1], (x,), (torch.ones_like(x),))[1]
 
 
+def assembled_from_elements(x: Any) -> Any:
+    pairs = torch.stack([torch.arange(N - 1), torch.arange(1, N)], 1)
+    forces = torch.func.vmap(torch.func.grad(lambda u: (u[1] - u[0]) ** 4))(x[pairs])
+    return torch.zeros(N, dtype=torch.float64).index_add(0, pairs.reshape(-1), forces.reshape(-1))
+
+
+def gradient_of_a_function(x: Any) -> Any:
+    return torch.func.grad(lambda a: (a[1:] * a[:-1] ** 2).sum())(x)
+
+
 def checkpointed(x: Any) -> Any:
     return checkpoint(lambda a: torch.sin(a) * a.roll(1), x, use_reentrant=False)
 
@@ -123,6 +133,7 @@ EXACT = [
     *(tridiagonal, in_place, buffer_made_inside, views, scattered, gathered),
     *(difference_matrix, stencil_by_convolution, upwind_by_a_constant, recurrent),
     *(force_of_an_energy, pushed_inside, checkpointed, printed),
+    *(assembled_from_elements, gradient_of_a_function),
 ]
 
 
@@ -152,6 +163,11 @@ LARGER = [
     lambda x: x.detach() * x.flip(0),
     lambda x: x - x.mean(),
     complex_inside,
+    lambda x: torch.func.jacrev(lambda a: a[:3] ** 2)(x),
+    lambda x: torch.func.jacfwd(lambda a: a[:3] ** 2)(x),
+    lambda x: torch.func.hessian(lambda a: (a[:3] ** 3).sum())(x),
+    lambda x: torch.func.vmap(lambda a, b: torch.sin(a) * b)(x[1:], x[:-1]),
+    lambda x: torch.func.vmap(lambda a: (a**2).sum(), in_dims=1)(x.reshape(4, 3)),
 ]
 
 

@@ -21,6 +21,7 @@ ANOMALY: Final = 8
 OVERRIDES_OFF: Final = 16
 LIBRARIES: Final = 32  # arrays of other libraries than NumPy may be among the operands
 MASKED: Final = 128  # zero cotangents contribute nothing
+SINGLY: Final = 256  # samples and rows are computed one by one: arrays cannot be batched
 
 mode: ContextVar[int] = ContextVar("adjoint_mode", default=GRAD)
 get_mode = mode.get

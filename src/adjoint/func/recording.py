@@ -31,6 +31,8 @@ from adjoint.core.rows import open_rows
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.core.views import forget_history, new_histories
 from adjoint.ops.batching import enter, leave
+from adjoint.ops.join import stack
+from adjoint.ops.view import select
 
 __all__ = ["Recording"]
 
@@ -216,6 +218,12 @@ class Recording:
 
         ``rows``: for each output a tensor (rows, *output), over NumPy's arrays.
         """
+        if get_mode() & modes.SINGLY:
+            single = [
+                self.pull(outputs, [select(row, 0, i) for row in rows], keep=True, create=create)
+                for i in range(rows[0]._desc.shape[0])
+            ]
+            return [stack(column) for column in zip(*single)]
         with open_rows(rows[0]._desc.shape[0]) as level:
             if create or open_levels:
                 cotangents = [enter(row, 0, level) for row in rows]

@@ -20,6 +20,8 @@ from typing import Any
 
 from adjoint.array.batched.draws import rewind
 from adjoint.array.batched.levels import BatchedValueError, Level
+from adjoint.core import mode as modes
+from adjoint.core.mode import get_mode
 from adjoint.core.tensor_base import TensorBase
 from adjoint.func.trees import TreeSpec, tree_flatten, tree_unflatten
 from adjoint.func.vmap_dims import Inputs, Mapping, mapped_inputs, result_dims, size_of
@@ -95,6 +97,8 @@ class _Mapped:
         inputs = mapped_inputs(self.mapping, args)
         size = size_of(inputs)
         chunk = self.chunk_size
+        if get_mode() & modes.SINGLY and size:
+            return self.one_by_one(inputs, kwargs, size, None)
         if chunk is None or chunk >= size:
             return self.run(inputs, kwargs, size)
         counts = [chunk] * (size // chunk) + [size % chunk] * bool(size % chunk)
@@ -151,15 +155,21 @@ class _Mapped:
     # ---- sample by sample --------------------------------------------------------------------
 
     def one_by_one(
-        self, inputs: Inputs, kwargs: dict[str, Any], size: int, reason: BatchedValueError
+        self,
+        inputs: Inputs,
+        kwargs: dict[str, Any],
+        size: int,
+        reason: BatchedValueError | None,
     ) -> Any:
-        """See Note [Where a value is needed]."""
+        """See Note [Where a value is needed]; without a ``reason``, the mode wants it so."""
         name = self.mapping.name
-        warnings.warn(
-            f"vmap: {name} is run sample by sample, {size} times, because it needs a value "
-            f"where there is one for each sample{_place(reason)}: {str(reason).split('. ')[0]}.",
-            stacklevel=5,
-        )
+        if reason is not None:
+            warnings.warn(
+                f"vmap: {name} is run sample by sample, {size} times, because it needs a value "
+                f"where there is one for each sample{_place(reason)}: "
+                f"{str(reason).split('. ')[0]}.",
+                stacklevel=5,
+            )
         found: list[list[Any]] = []
         spec: TreeSpec | None = None
         level = Level(size, self.randomness, looped=True)
@@ -170,12 +180,14 @@ class _Mapped:
                 leaves, spec = tree_flatten(self.func(*inputs.sample(i), **kwargs))
                 found.append(leaves)
         if spec is None:
-            raise reason
+            raise reason or ValueError(f"vmap({name}): there are no samples")
         dims = result_dims(self.mapping, spec, found[0])
         made = []
         for column, dim in zip(zip(*found), dims):
             if dim is not None and len({leaf._desc.shape for leaf in column}) > 1:
-                raise reason
+                raise reason or ValueError(
+                    f"vmap({name}): samples gave results of different shapes"
+                )
             made.append(column[0] if dim is None else stack(column, dim))
         return tree_unflatten(made, spec)
 

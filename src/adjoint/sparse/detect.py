@@ -148,7 +148,7 @@ def _detecting(library: PatternLibrary) -> Iterator[None]:
     Afterwards random numbers go on as before, and tensors that were made outside and written to
     have their own memory again, with the new values.
     """
-    with fork_rng(), mode_bits(on=modes.LIBRARIES):
+    with fork_rng(), mode_bits(on=modes.LIBRARIES | modes.SINGLY):
         try:
             yield
         finally:
