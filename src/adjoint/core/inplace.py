@@ -27,8 +27,8 @@ from adjoint.core.mode import get_mode
 from adjoint.core.node import Node
 from adjoint.core.op import Op
 from adjoint.core.record import common_dtype, compute, record
-from adjoint.core.tensor_base import Counter, TensorBase, make_tensor
 from adjoint.core.room import born_in, make_room
+from adjoint.core.tensor_base import Counter, TensorBase, make_tensor
 from adjoint.core.views import InvalidEdge, invalid_view, rebase, refresh_views
 
 __all__ = ["apply_inplace", "bump", "check_writable", "note_write"]
