@@ -15,7 +15,7 @@ import warnings as _warnings
 from typing import Any as _Any
 
 # fmt: off
-from adjoint import autograd, func
+from adjoint import autograd
 from adjoint._version import __version__
 from adjoint.array import tuning as _tuning
 from adjoint.array.device import Size, device
@@ -217,7 +217,7 @@ __all__ = [
     "empty_permuted", "empty_strided", "enable_grad", "eq", "equal", "erf", "erfc", "erfinv", "exp",
     "exp2", "expm1", "eye", "finfo", "flatten", "flip", "fliplr", "flipud", "float", "float16",
     "float32", "float64", "floor", "floor_divide", "fmod", "fork_rng", "frac", "from_dlpack",
-    "from_numpy", "frombuffer", "full", "full_like", "func", "gather", "ge", "ger",
+    "from_numpy", "frombuffer", "full", "full_like", "gather", "ge", "ger",
     "get_default_dtype", "get_printoptions", "get_rng_state", "greater", "greater_equal", "gt",
     "half", "hsplit", "hypot", "iinfo", "imag", "index_add", "index_copy", "index_fill",
     "index_put", "index_select", "inf", "inference_mode", "initial_seed", "int", "int8", "int16",

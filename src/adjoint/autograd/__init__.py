@@ -1,6 +1,9 @@
 """PyTorch's autograd API: `backward`, `grad`, `Function`, modes, graph tools."""
 
-from adjoint.autograd import anomaly_mode, forward_ad, function, functional, grad_mode, graph
+import importlib
+from typing import Any
+
+from adjoint.autograd import anomaly_mode, forward_ad, function, grad_mode, graph
 from adjoint.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from adjoint.autograd.function import Function
 from adjoint.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
@@ -17,7 +20,6 @@ __all__ = [
     "enable_grad",
     "forward_ad",
     "function",
-    "functional",
     "grad",
     "grad_mode",
     "gradcheck",
@@ -28,3 +30,9 @@ __all__ = [
     "set_detect_anomaly",
     "set_grad_enabled",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "functional":  # few programs need it: loaded when it is named
+        return importlib.import_module("adjoint.autograd.functional")
+    raise AttributeError(f"module 'adjoint.autograd' has no attribute '{name}'")

@@ -23,6 +23,7 @@ Note [The dtype of a batched array]
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import operator
 from collections.abc import Callable, Iterator
@@ -59,7 +60,7 @@ Shape = tuple[int, ...]
 
 _numbers = itertools.count(1)
 
-# The contract over batched arrays (array/batched/library.py).
+# The contract over batched arrays (array/batched/library.py), loaded by the first level.
 library: list[Any] = [None]
 
 # The levels that are open here, outermost first: of this thread, of this context.
@@ -77,6 +78,8 @@ class Level:
     __slots__ = ("looped", "number", "open", "randomness", "size", "states", "types", "wrote")
 
     def __init__(self, size: int, randomness: str = "error", looped: bool = False) -> None:
+        if library[0] is None:
+            importlib.import_module("adjoint.array.batched.library")
         self.number = next(_numbers)
         self.size = size
         self.randomness = randomness
