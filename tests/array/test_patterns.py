@@ -422,8 +422,16 @@ def test_a_part_of_a_large_set_is_recognised() -> None:
     np.testing.assert_array_equal(dense(mixed), expected)
 
 
+SMALL = {"_PIECE": 50, "_WIDE": 2, "_REPEATED": 0, "_MUCH": 1, "_FEW": 0}
+
+
+@pytest.mark.parametrize("limits", [{}, SMALL, {**SMALL, "_MUCH": 1000}], ids=["usual", "", "join"])
 @pytest.mark.parametrize("n", [1, 5, 40, 300])
-def test_unions_of_groups_against_python_sets(n: int) -> None:
+def test_unions_of_groups_against_python_sets(
+    n: int, limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, limit in limits.items():
+        monkeypatch.setattr(f"adjoint.array.patterns.sets.{name}", limit)
     rng = np.random.default_rng(n)
     xp = PatternLibrary(n)
     x = xp.inputs(rng.random(n))
