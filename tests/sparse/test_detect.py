@@ -12,6 +12,7 @@ import scipy.sparse as sp
 import adjoint as torch
 from adjoint import sparse
 from adjoint.array.patterns import PatternArray
+from adjoint.array.patterns.sets import Sets
 from adjoint.nn import functional as F
 from adjoint.utils.checkpoint import checkpoint
 from tests.sparse import patterns
@@ -143,6 +144,24 @@ def test_exactly_the_entries_that_are_not_zero(f: Any) -> None:
     found = sparse.detect_jacobian(f, x)
     assert isinstance(found, sp.csr_array) and found.dtype == bool and found.has_canonical_format
     np.testing.assert_array_equal(found.toarray(), dense(f, x))
+
+
+def collect_always(table: Sets) -> None:
+    roots = table._roots()
+    assert roots is not None
+    table._keep_only(roots)
+
+
+@pytest.mark.parametrize("f", [*EXACT, lambda x: ThroughNumPy.apply(x * x.flip(0))])
+def test_collecting_sets_at_every_step_changes_nothing(
+    f: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = sparse.detect_jacobian(f, point()).toarray()
+    squared = sparse.detect_hessian(lambda x: (f(x) ** 2).sum(), point()).toarray()
+    monkeypatch.setattr(Sets, "collect_when_due", collect_always)
+    np.testing.assert_array_equal(sparse.detect_jacobian(f, point()).toarray(), expected)
+    again = sparse.detect_hessian(lambda x: (f(x) ** 2).sum(), point()).toarray()
+    np.testing.assert_array_equal(again, squared)
 
 
 LARGER = [

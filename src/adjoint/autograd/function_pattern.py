@@ -61,7 +61,7 @@ def depending_results(
     floating = [o for o in outputs if _is_floating(o)]
     pattern = _pattern_of(function, args, given, floating, library)
     everything = library.union_of(given)
-    context._depends = everything
+    context._depends = library.computed(np.zeros(()), everything)
     found = iter(
         [everything] * len(floating)
         if pattern is None
@@ -142,9 +142,10 @@ def depending_gradients(context: Any, grads: list[Any], results: Tensors, before
     library = _patterns(grads)
     if library.decisions == before:
         return results
-    everything = library.union_of([g._array for g in grads if g is not None])
-    if context._depends is not None:
-        everything = library.table.join(everything, context._depends)
+    arrays = [g._array for g in grads if g is not None]
+    everything = library.union_of(
+        arrays if context._depends is None else [*arrays, context._depends]
+    )
     return tuple(
         [
             r if r is None else make_tensor(library.computed(memory_of(r._array), everything))

@@ -89,10 +89,12 @@ class PatternLibrary(Elementwise, Arrangement, SlidingWindows, Creation):
     # ---- what the tape asks ------------------------------------------------------------------
 
     def check_operands(self, operands: Any, walking: bool) -> None:
-        """Nothing is wrong with any operands; `PatternBase.mine` refuses those of another run."""
+        """Tidy up before an operator is called: now all numbers that matter are in arrays."""
+        self.table.collect_when_due()
 
     def settle(self, g: Array, desc: Any) -> Array:
-        """A cotangent on an edge: as it is."""
+        """A cotangent on an edge: as it is. Between two rules is a time to tidy up, too."""
+        self.table.collect_when_due()
         return g
 
     def alike(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:

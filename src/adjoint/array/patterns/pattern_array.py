@@ -242,7 +242,6 @@ class PatternArray:
         sets = library.sets_for(value, self.value.dtype)
         self.value[index] = value_of(value)
         self.sets[index] = sets
-        library.table.collect_when_due()
 
     # ---- NumPy's methods that the tape uses --------------------------------------------------
 
@@ -330,11 +329,7 @@ class PatternBase:
 
     def moved(self, value: Array, sets: Array) -> PatternArray:
         """An array whose value and sets were made in the same way, perhaps as views."""
-        if not isinstance(value, np.ndarray):
-            value, sets = np.asarray(value), np.asarray(sets)
-        made = PatternArray(value, sets, self)
-        self.table.collect_when_due()
-        return made
+        return PatternArray(np.asarray(value), np.asarray(sets), self)
 
     def computed(self, value: Array, sets: Array) -> PatternArray:
         """A new array with sets that broadcast to its shape, laid out in memory as the value is."""

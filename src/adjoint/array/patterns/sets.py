@@ -24,7 +24,7 @@ Note [Widening]
 Note [Collecting]
     Nobody says when a set is needed no more. When the table has doubled, the numbers in all living
     arrays are marked, the other rows dropped and the arrays renumbered in place. That happens only
-    when an array has just been made: at that moment all numbers that matter are in living arrays.
+    between two operators of the tape: then all numbers that matter are in living arrays.
 """
 
 from __future__ import annotations
