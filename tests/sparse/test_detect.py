@@ -534,3 +534,32 @@ def test_hessians_of_functions() -> None:
     np.testing.assert_array_equal(found, patterns.band(N, 1, 1).toarray() != 0)
     assert sparse.detect_hessian(lambda x: BackThroughNumPy.apply(x).sum(), x).toarray().all()
     assert sparse.detect_hessian(lambda x: (Rounding.apply(x) ** 2).sum(), x).nnz == N
+
+
+def test_random_numbers_by_chances_that_depend_on_the_input() -> None:
+    x = point()
+    for f in (
+        lambda x: torch.bernoulli(x) + x,
+        lambda x: torch.poisson(x) + x,
+        lambda x: x.clone().bernoulli_(x.detach()) + x,
+    ):
+        np.testing.assert_array_equal(sparse.detect_jacobian(f, x).toarray(), np.eye(N))
+
+
+def test_pools_with_their_places() -> None:
+    values, places = F.max_pool1d(point().reshape(1, 1, N), 3, return_indices=True)
+
+    def f(x: Any) -> Any:
+        made, chosen = F.adaptive_max_pool1d(x.reshape(1, 1, N), 4, return_indices=True)
+        assert (chosen == places).all() and (made == values).all()
+        return made
+
+    expected = np.kron(np.eye(4), np.ones((1, 3)))
+    np.testing.assert_array_equal(sparse.detect_jacobian(f, point()).toarray(), expected)
+
+
+def test_patterns_that_no_memory_holds() -> None:
+    x = torch.ones(200_000, dtype=torch.float64)
+    with pytest.raises(MemoryError, match="all but full"):
+        sparse.detect_jacobian(lambda x: x / x.sum(), x)
+    assert sparse.detect_jacobian(lambda x: (x / x.sum()).max(), x).nnz == 200_000

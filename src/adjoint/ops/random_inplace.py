@@ -19,6 +19,7 @@ from adjoint.array import random_families as families
 from adjoint.array import random_normal as normals
 from adjoint.array.batched.draws import check_room
 from adjoint.array.batched.levels import stack
+from adjoint.array.descriptor import plain
 from adjoint.core.errors import scalar_name
 from adjoint.core.inplace import apply_inplace
 from adjoint.core.tensor_base import TensorBase
@@ -301,7 +302,7 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
 
 def _expanded(p: TensorBase, shape: tuple[int, ...]) -> Array:
     """The raw probabilities, broadcast to ``shape``."""
-    raw, found = p._array, p._desc.shape
+    raw, found = p._array if p._desc.type.levels else plain(p._array), p._desc.shape
     lead = len(shape) - len(found)
     for i, n in enumerate(found):
         if lead < 0 or n not in (1, shape[i + lead]):

@@ -15,6 +15,7 @@ import numpy as np
 from adjoint.array import random as stream
 from adjoint.array.batched import draws
 from adjoint.array.batched.levels import stack
+from adjoint.array.descriptor import plain
 from adjoint.ops.create_options import leaf, like_memory
 
 __all__ = [
@@ -95,7 +96,7 @@ def drawn_from(
 ) -> Array:
     """What ``sample`` makes of arrays of parameters that broadcast with each other."""
     if not stack.get():
-        return sample(*parameters)
+        return sample(*map(plain, parameters))
     if out is not None:
         draws.refuse_out()
     return draws.draw_from(generator, parameters, sample)

@@ -175,6 +175,10 @@ class SlidingWindows(LinearAlgebra):
         """The largest element of each window."""
         return self._pooled(x, numpy_.max_pool_values(value_of(x), windows), windows)
 
+    def max_pool_index(self, places: Array, windows: Any) -> Array:
+        """Where the taps are in the space of the images: no name of the contract, but asked for."""
+        return self.computed(numpy_.max_pool_index(value_of(places), windows), self.flags(places))
+
     def max_pool_take(self, x: Array, places: Array, windows: Any) -> Array:
         """The elements at the taps."""
         if not self.local and self.flags(places).any():
