@@ -129,6 +129,21 @@ def p_chunks(torch: Any, size: int) -> list[Any]:
     ]
 
 
+def p_randomness(torch: Any) -> list[Any]:
+    x = torch.tensor([1.0, 2.0])
+
+    def noisy(v: Any) -> Any:
+        return v * torch.rand(2)
+
+    jacfwd = torch.func.jacfwd
+    found = [attempt(lambda: torch.func.jacrev(noisy)(x)), torch.rand(1)]
+    found += [attempt(lambda: torch.func.hessian(noisy)(x)), attempt(lambda: jacfwd(noisy)(x))]
+    for randomness in ("same", "different", "other"):
+        torch.manual_seed(1)
+        found.append(attempt(lambda r=randomness: jacfwd(noisy, randomness=r)(x)))
+    return found
+
+
 def p_data_dependent(torch: Any) -> list[Any]:
     return _by_all(
         torch,

@@ -95,7 +95,7 @@ class Generator:
         array([0.4962566, 0.7682218], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "_opened", "_seed", "_watcher", "second_normal")
+    __slots__ = ("__weakref__", "_asleep", "_opened", "_seed", "_watcher", "second_normal")
 
     _opened: _Source | None
     """The engine, made for the first draw: NumPy loads its part for random numbers only then."""
@@ -107,6 +107,7 @@ class Generator:
     def __init__(self, device: Any = "cpu") -> None:
         as_cpu(device)
         self._opened = None
+        self._asleep: _Source | None = None  # the engine while somebody waits for the next draw
         self._watcher: list[Any] | None = None
         self._start(DEFAULT_SEED)
 
@@ -141,7 +142,7 @@ class Generator:
 
     def _start(self, seed: int) -> None:
         if self._watcher is not None:
-            self._keep()
+            self._keep(self._watcher)
         self._seed = seed
         self.second_normal = None
         if self._opened is not None:
@@ -149,7 +150,7 @@ class Generator:
 
     def _source(self) -> _Source:
         if self._watcher is not None:
-            self._keep()
+            self._keep(self._watcher)
         opened = self._opened
         if opened is None:
             opened = self._opened = _Source()
@@ -162,17 +163,26 @@ class Generator:
         """Have the state put into the empty list ``kept`` before the next draw; return the list
         that was there before.
         """
+        self._wake()
         before, self._watcher = self._watcher, kept
+        if kept is not None and not kept:
+            self._asleep, self._opened = self._opened, None  # so that the next draw asks for it
         return before
 
-    def _keep(self) -> None:
+    def _wake(self) -> None:
+        if self._asleep is not None:
+            self._opened, self._asleep = self._asleep, None
+
+    def _keep(self, kept: list[Any]) -> None:
         """Put the state where it was asked for."""
-        if not self._watcher:
+        self._wake()
+        if not kept:
             engine = None if self._opened is None else self._opened.engine.state
-            self._watcher.append((engine, self._seed, self.second_normal))  # type: ignore[union-attr]
+            kept.append((engine, self._seed, self.second_normal))
 
     def back_to(self, kept: list[Any]) -> None:
         """Continue from the state that was kept, if one was."""
+        self._wake()
         if not kept:
             return
         engine, self._seed, self.second_normal = kept[0]

@@ -137,7 +137,7 @@ def _all_rows(outputs: Tensors, xs: Tensors, create_graph: bool) -> list[list[An
     if not sum(sizes):
         return [_stacked((), output.shape, xs) for output in outputs]
     try:
-        with open_rows(sum(sizes)) as level:
+        with open_rows(sum(sizes), "same") as level:
             rows = tuple(enter(unit, 0, level) for unit in units)
             found = pull(outputs, xs, rows, create_graph, keep=True)
             columns = [

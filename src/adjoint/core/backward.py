@@ -321,7 +321,7 @@ def _batched(
 
     world = tensor_world()
     try:
-        with open_rows(sizes[0]) as level:
+        with open_rows(sizes[0], "same") as level:
             rows = [world._enter_rows(g, 0, level) for g in gradients]
             found = pull(rows, keep)
             made = [None if g is None else world._leave_rows(g, 0, level) for g in found]

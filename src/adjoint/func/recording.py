@@ -224,7 +224,7 @@ class Recording:
                 for i in range(rows[0]._desc.shape[0])
             ]
             return [stack(column) for column in zip(*single)]
-        with open_rows(rows[0]._desc.shape[0]) as level:
+        with open_rows(rows[0]._desc.shape[0], "same") as level:
             if create or open_levels:
                 cotangents = [enter(row, 0, level) for row in rows]
                 found = self.pull(outputs, cotangents, keep=True, create=create)
