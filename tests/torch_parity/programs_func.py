@@ -300,6 +300,71 @@ def p_vjp(torch: Any, expression: Any) -> list[Any]:
 
 
 @variants(
+    plain=lambda d: d.jvp(d.torch.sin, (d.x,), (d.x,)),
+    no_tuple=lambda d: d.jvp(d.torch.sin, d.x, d.x),
+    list=lambda d: d.jvp(d.torch.sin, [d.x], [d.x]),
+    structures=lambda d: d.jvp(d.torch.sin, (d.x,), [d.x]),
+    one_too_many=lambda d: d.jvp(d.torch.sin, (d.x,), (d.x, d.x)),
+    none=lambda d: d.jvp(lambda: d.x, (), ()),
+    number=lambda d: d.jvp(d.torch.sin, (2.0,), (d.x,)),
+    tangent_number=lambda d: d.jvp(d.torch.sin, (d.x,), (2.0,)),
+    tangent_shape=lambda d: d.jvp(d.torch.sin, (d.x,), (d.s,)),
+    tangent_double=lambda d: d.jvp(lambda x: x * x, (d.x,), (d.x.double(),)),
+    tangent_long=lambda d: d.jvp(d.torch.sin, (d.x,), (d.x.long(),)),
+    integer=lambda d: d.jvp(lambda x: x * 2, (d.x.long(),), (d.x,)),
+    returns_number=lambda d: d.jvp(lambda x: 2.0, (d.x,), (d.x,)),
+    returns_none=lambda d: d.jvp(lambda x: None, (d.x,), (d.x,)),
+    returns_empty=lambda d: d.jvp(lambda x: (), (d.x,), (d.x,)),
+    returns_mixed=lambda d: d.jvp(lambda x: (x, 2.0), (d.x,), (d.x,)),
+    returns_integers=lambda d: d.jvp(lambda x: x.long(), (d.x,), (d.x,)),
+    constant=lambda d: d.jvp(lambda x: d.torch.ones(3), (d.x,), (d.x,)),
+    constant_strict=lambda d: d.jvp(lambda x: d.torch.ones(3), (d.x,), (d.x,), strict=True),
+    detached_strict=lambda d: d.jvp(lambda x: x.detach(), (d.x,), (d.x,), strict=True),
+    aux=lambda d: d.jvp(lambda x: (x * 2, {"a": x}), (d.x,), (d.x,), has_aux=True),
+    aux_number=lambda d: d.jvp(lambda x: (x * 2, 3), (d.x,), (d.x,), has_aux=True),
+    aux_missing=lambda d: d.jvp(lambda x: x * 2, (d.x,), (d.x,), has_aux=True),
+    two=lambda d: d.jvp(lambda x, y: x * y, (d.x, d.s), (d.x, d.s)),
+    tree=lambda d: d.jvp(
+        lambda t: t["a"] * t["b"][0], ({"a": d.x, "b": [d.s]},), ({"a": d.x, "b": [d.s]},)
+    ),
+    tree_with_number=lambda d: d.jvp(
+        lambda t: t["a"], ({"a": d.x, "b": 3},), ({"a": d.x, "b": 3},)
+    ),
+    results=lambda d: d.jvp(lambda x: {"a": x * 2, "b": [x]}, (d.x,), (d.x,)),
+    complex=lambda d: d.jvp(lambda z: z * z, (d.c,), (d.c,)),
+    complex_to_real=lambda d: d.jvp(lambda z: z.abs(), (d.c,), (d.c,)),
+    nested=lambda d: d.jvp(
+        lambda x: d.jvp(d.torch.sin, (x,), (d.torch.ones(2),))[1], (d.x,), (d.x,)
+    ),
+    argument_requires_grad=lambda d: d.jvp(d.torch.sin, (d.xr,), (d.x,)),
+    tangent_requires_grad=lambda d: d.jvp(d.torch.sin, (d.x,), (d.xr,)),
+    outer=lambda d: d.jvp(lambda x: x * d.w, (d.x,), (d.x,)),
+    returns_outer=lambda d: d.jvp(lambda x: d.w, (d.x,), (d.x,)),
+    branch=lambda d: d.jvp(lambda x: x if x > 1 else x * 2, (d.s,), (d.s,)),
+    not_callable=lambda d: d.jvp(3, (d.x,), (d.x,)),
+)
+def p_jvp(torch: Any, expression: Any) -> list[Any]:
+    return _program(torch, expression)
+
+
+def p_jvp_results(torch: Any) -> list[Any]:
+    d = Data(torch)
+    same, _ = d.jvp(lambda x: x, (d.x,), (d.x,))
+    outer, _ = d.jvp(lambda x: d.w, (d.x,), (d.x,))
+    recorded, _ = d.jvp(torch.sin, (d.xr,), (d.x,))
+    with torch.no_grad():
+        unrecorded = d.jvp(torch.sin, (d.xr,), (d.x,))
+    with torch.inference_mode():
+        inference = d.jvp(torch.sin, (d.x,), (d.x,))
+    return [
+        (same is d.x, same._base is d.x, outer is d.w),
+        graph(recorded.grad_fn),
+        unrecorded,
+        inference,
+    ]
+
+
+@variants(
     value=lambda d: d.linearize(d.torch.sin, d.s)[0],
     push=lambda d: d.linearize(d.torch.sin, d.s)[1](d.s),
     shape=lambda d: d.linearize(d.torch.sin, d.s)[1](d.x),

@@ -12,10 +12,11 @@ from typing import Any
 
 from adjoint.autograd.forward_ad import check_tangent, laid_out_as
 from adjoint.core.duals import Level, ceiling, close_level, open_level, set_tangent, tangent_of
+from adjoint.core.mode import INFERENCE, get_mode, set_mode
 from adjoint.core.tensor_base import TensorBase
 from adjoint.func.trees import tree_flatten, tree_map, tree_unflatten
 from adjoint.ops.create import zeros_like
-from adjoint.ops.view import _view
+from adjoint.ops.view import _alias
 
 __all__ = ["jvp"]
 
@@ -61,6 +62,8 @@ def jvp(
     _check_tensors("tangents", directions)
     level = open_level()
     seen = ceiling.set(_EVERYTHING)
+    before = get_mode()
+    set_mode(before & ~INFERENCE)
     try:
         duals = [_dual(x, t, level) for x, t in zip(points, directions)]
         result = func(*tree_unflatten(duals, spec))
@@ -70,11 +73,14 @@ def jvp(
         outputs, out_spec = tree_flatten(result)
         _check_outputs(result, outputs)
         found = [_tangent(out, level, strict) for out in outputs]
+        released = [_alias(out) for out in outputs]
     finally:
+        set_mode(before)
         ceiling.reset(seen)
         close_level(level)
     moved = tree_unflatten(found, out_spec)
-    return (result, moved, aux) if has_aux else (result, moved)
+    value = tree_unflatten(released, out_spec)
+    return (value, moved, aux) if has_aux else (value, moved)
 
 
 def _check_tensors(what: str, leaves: list[Any]) -> None:
@@ -93,7 +99,7 @@ def _dual(tensor: Any, tangent: Any, level: Level) -> Any:
         if not (t.is_floating_point() or t.is_complex()):
             raise ValueError(f"Expected {what} to be floating point or complex, but got: {t.dtype}")
     check_tangent(tensor, tangent, level.number, 0)
-    made = _view(tensor, shape=tensor._desc.shape)
+    made = _alias(tensor)
     set_tangent(made, level.number, laid_out_as(tensor, tangent))
     return made
 
