@@ -25,6 +25,7 @@ from adjoint.autograd.function_node import (
     save,
 )
 from adjoint.autograd.function_pattern import arrays_before, depending_results
+from adjoint.autograd.function_vmap import apply_batched
 from adjoint.core import mode as modes
 from adjoint.core.anomaly import remember
 from adjoint.core.duals import ceiling, levels_of, open_levels
@@ -123,6 +124,18 @@ class Function:
             "forward mode AD."
         )
 
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
+        """Return the output for all samples and where their dim is in it.
+
+        ``info``: ``batch_size`` and ``randomness``; ``in_dims``: where the samples' dim is in each
+        argument, None where it has none.
+        """
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap staticmethod or "
+            "set generate_vmap_rule=True."
+        )
+
     @classmethod
     def _backward(cls) -> Callable[..., Any]:
         """The method that gives the gradients: ``backward`` or ``vjp``."""
@@ -143,6 +156,15 @@ class Function:
             bound = inspect.signature(cls.forward).bind(*args, **kwargs)
             bound.apply_defaults()
             args, kwargs = bound.args, {}
+        if get_mode() & modes.LIBRARIES:
+            own_rule = cls.vmap is not Function.vmap
+            return apply_batched(
+                cls, args, own_rule, lambda given: cls._apply(given, kwargs, styled)
+            )
+        return cls._apply(args, kwargs, styled)
+
+    @classmethod
+    def _apply(cls, args: tuple[Any, ...], kwargs: dict[str, Any], styled: bool) -> Any:
         context = FunctionCtx()
         context._function = cls
         context._tensors = tensors = tuple([isinstance(a, TensorBase) for a in args])

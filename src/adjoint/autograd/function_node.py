@@ -14,9 +14,12 @@ Note [Context and node]
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from adjoint.autograd.function_pattern import decisions, depending_gradients
+from adjoint.array.batched.levels import BatchedValueError
+from adjoint.autograd.function_vmap import backward_by_sample
 from adjoint.core import errors
 from adjoint.core import mode as modes
 from adjoint.core.duals import ceiling, copy_tangents, usual_descriptor, without
@@ -25,6 +28,7 @@ from adjoint.core.mode import mode_bits
 from adjoint.core.node import Node, OutEdge
 from adjoint.core.saved import PackedValue, pack, saved_hooks
 from adjoint.core.tensor_base import TensorBase, make_tensor, show_cotangent
+from adjoint.ops.batching import for_each_sample
 from adjoint.ops.create import zeros
 
 __all__ = ["BackwardCFunction", "FunctionCtx", "FunctionPlan", "function_plan", "out_edge", "save"]
@@ -114,6 +118,16 @@ class FunctionCtx:
                 )
             self._accessed = True
         return tuple([None if entry is None else self._unpack(entry) for entry in saved])
+
+    def _with_tensors(self, change: Callable[[Any], Any]) -> FunctionCtx:
+        """A copy with other tensors: ``change`` of those saved, and of the user's attributes."""
+        made = object.__new__(FunctionCtx)
+        made.__dict__.update({key: change(value) for key, value in self.__dict__.items()})
+        made._function, made._tensors = self._function, self._tensors
+        made.needs_input_grad, made._node = self.needs_input_grad, self._node
+        tensors = change(self.saved_tensors)
+        made._saved = tuple([None if t is None else (t, _version_of(t)) for t in tensors])
+        return made
 
     def name(self) -> str:
         """The name of the node, as printed in ``grad_fn=<...>``."""
@@ -245,24 +259,15 @@ class BackwardCFunction(Node):
 def _call_backward(node: BackwardCFunction, grads: list[Any]) -> tuple[Any, ...]:
     """Run the user's ``backward`` and return one gradient (or None) per input tensor."""
     context = node.context
-    function = context._function
+    descs = node.desc if type(node.desc) is tuple else (node.desc,)
     if context._materialize:
-        descs = node.desc if type(node.desc) is tuple else (node.desc,)
         for i, desc in enumerate(descs):
             if grads[i] is None and desc is not None:
                 grads[i] = zeros(desc.shape, dtype=desc.dtype)
-    results = function._backward()(context, *grads)
-    if not isinstance(results, tuple):
-        results = (results,)
-    expected = len(context._tensors)
-    if len(results) > expected and all(r is None for r in results[expected:]):
-        results = results[:expected]
-    if len(results) != expected:
-        raise RuntimeError(
-            f"function {node.name()} returned an incorrect number of gradients (expected "
-            f"{expected}, got {len(results)}). (backward() returns one gradient, or None, for each "
-            "argument of forward() after ctx.)"
-        )
+    try:
+        results = _ask(node, context, grads)
+    except BatchedValueError as error:
+        results = backward_by_sample(error, context, grads, lambda c, g: _ask(node, c, g))
     found: list[Any] = []
     for i, (result, is_tensor) in enumerate(zip(results, context._tensors)):
         if not is_tensor:
@@ -275,8 +280,28 @@ def _call_backward(node: BackwardCFunction, grads: list[Any]) -> tuple[Any, ...]
         edge = node.edges[len(found)]
         if result is not None:
             _check_gradient(result, edge)
+            for desc in descs:
+                if desc is not None and desc.type.levels and edge is not None:
+                    result = for_each_sample(result, desc.type.levels)
         found.append(None if edge is None else result)
     return tuple(found)
+
+
+def _ask(node: BackwardCFunction, context: FunctionCtx, grads: list[Any]) -> tuple[Any, ...]:
+    """What the user's ``backward`` returns, one for each argument."""
+    results = context._function._backward()(context, *grads)
+    if not isinstance(results, tuple):
+        results = (results,)
+    expected = len(context._tensors)
+    if len(results) > expected and all(r is None for r in results[expected:]):
+        results = results[:expected]
+    if len(results) != expected:
+        raise RuntimeError(
+            f"function {node.name()} returned an incorrect number of gradients (expected "
+            f"{expected}, got {len(results)}). (backward() returns one gradient, or None, for each "
+            "argument of forward() after ctx.)"
+        )
+    return results
 
 
 def _check_gradient(result: Any, edge: Any) -> None:

@@ -14,7 +14,6 @@ Note [Where a value is needed]
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +21,8 @@ from adjoint.array.batched.draws import rewind
 from adjoint.array.batched.levels import BatchedValueError, Level
 from adjoint.core import mode as modes
 from adjoint.core.mode import get_mode
+from adjoint.array.batched.levels import stack as open_levels
+from adjoint.core.looping import note_loop
 from adjoint.core.tensor_base import TensorBase
 from adjoint.func.trees import TreeSpec, tree_flatten, tree_unflatten
 from adjoint.func.vmap_dims import Inputs, Mapping, mapped_inputs, result_dims, size_of
@@ -162,14 +163,8 @@ class _Mapped:
         reason: BatchedValueError | None,
     ) -> Any:
         """See Note [Where a value is needed]; without a ``reason``, the mode wants it so."""
-        name = self.mapping.name
-        if reason is not None:
-            warnings.warn(
-                f"vmap: {name} is run sample by sample, {size} times, because it needs a value "
-                f"where there is one for each sample{_place(reason)}: "
-                f"{str(reason).split('. ')[0]}.",
-                stacklevel=5,
-            )
+        if reason is not None and not any(one.looped for one in open_levels.get()):
+            note_loop(self.mapping.name, size, reason)
         found: list[list[Any]] = []
         spec: TreeSpec | None = None
         level = Level(size, self.randomness, looped=True)
@@ -201,14 +196,3 @@ class _Mapped:
             column[0] if dim is None else cat(column, dim) for column, dim in zip(columns, dims)
         ]
         return tree_unflatten(made, spec)
-
-
-def _place(error: BaseException) -> str:
-    """The user's line from which an error came."""
-    place, trace = "", error.__traceback__
-    while trace is not None:
-        frame = trace.tb_frame
-        if not frame.f_globals.get("__name__", "").startswith("adjoint."):
-            place = f" ({frame.f_code.co_filename}, line {trace.tb_lineno})"
-        trace = trace.tb_next
-    return place

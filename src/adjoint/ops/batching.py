@@ -15,7 +15,7 @@ from adjoint.core.rows import inside, open_rows
 from adjoint.core.tensor_base import make_tensor
 from adjoint.ops.families import linear, movement
 
-__all__ = ["enter", "has_level", "inside", "leave", "open_rows"]
+__all__ = ["enter", "for_each_sample", "has_level", "inside", "leave", "open_rows"]
 
 Array = Any
 Tensor = Any
@@ -85,6 +85,14 @@ def has_level(input: Tensor, level: Any) -> bool:
 def enter(input: Tensor, axis: int, level: Any) -> Tensor:
     """Return ``input`` as a tensor with a value for each sample of ``level``: a view."""
     return _enter(input, axis=axis, level=level)
+
+
+def for_each_sample(input: Tensor, wanted: tuple[Any, ...]) -> Tensor:
+    """Return ``input`` with a value for each sample of all the ``wanted`` levels."""
+    for level in reversed(wanted):
+        if not has_level(input, level):
+            input = _spread(input, level=level)
+    return input
 
 
 def leave(input: Tensor, axis: int, level: Any) -> Tensor:
