@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from adjoint.array import descriptor
+from adjoint.array.batched.blocks import dense
 from adjoint.array.dtypes import bool_, get_default_dtype, int64
 from adjoint.core import tensor_base
 from adjoint.core.duals import levels_of, tangent_of
@@ -251,8 +252,18 @@ def tensor_repr(t: Any, tensor_contents: str | None = None) -> str:
 
     A subclass of Tensor prints its own name. ``tensor_contents`` replaces the elements when given.
     """
+    if t._desc.type.levels and tensor_contents is None:
+        return _batched_repr(t)
     name = "tensor" if _is_plain(t) else type(t).__name__
     return _named(t, f"{name}(", name, ")", tensor_contents)
+
+
+def _batched_repr(t: Any) -> str:
+    """A tensor inside `vmap`: its level, and all samples as they are seen outside of it."""
+    array = dense(t._array)
+    whole = tensor_base.make_tensor(array.value, t._edge)
+    text = "\n".join(f"    {line}" if line else "" for line in tensor_repr(whole).split("\n"))
+    return f"BatchedTensor(lvl={array.level.depth}, bdim=0, value=\n{text}\n)"
 
 
 def parameter_repr(p: Any, plain: type[Any]) -> str:

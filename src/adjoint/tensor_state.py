@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
+from adjoint.array.batched.level import need_memory
 from adjoint.array.descriptor import cut_off
 from adjoint.core import backward as backward_
 from adjoint.core import errors
 from adjoint.core.duals import drop_tangent, levels_of, redescribe, usual_descriptor
-from adjoint.core.mode import INFERENCE, get_mode
+from adjoint.core.inplace import check_data
+from adjoint.core.mode import INFERENCE, LIBRARIES, get_mode
 from adjoint.core.node import AccumulateGrad, node_of
 from adjoint.core.tensor_base import Counter, TensorBase, make_tensor
 from adjoint.core.views import adopt_views, import_retain
@@ -240,6 +242,8 @@ class TensorState(TensorFacts):
                 "data set to a tensor that requires gradients must be floating point or complex "
                 "dtype"
             )
+        if get_mode() & LIBRARIES:
+            check_data(self, value)
         self._array = value._memory()
         redescribe(self, value._desc)
         if self._edge is not None and self._edge.leaf:
@@ -289,6 +293,8 @@ class TensorState(TensorFacts):
         return _deepcopy(self, memo)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
+        if self._desc.type.levels:
+            raise need_memory((self._array,))
         state = (self.detach().numpy(), self.requires_grad, type(self), dict(self.__dict__))
         return (_rebuild, state)
 

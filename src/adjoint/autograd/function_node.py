@@ -17,8 +17,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from adjoint.autograd.function_pattern import decisions, depending_gradients
 from adjoint.array.batched.levels import BatchedValueError
+from adjoint.autograd.function_pattern import decisions, depending_gradients
 from adjoint.autograd.function_vmap import backward_by_sample
 from adjoint.core import errors
 from adjoint.core import mode as modes

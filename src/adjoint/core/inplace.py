@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes, numpy_
-from adjoint.array.batched.levels import stack
+from adjoint.array.batched.levels import all_samples, stack
+from adjoint.array.batched.tape import NoRoom
 from adjoint.array.descriptor import SCALAR
 from adjoint.core import mode as modes
 from adjoint.core.dual_writes import operands_before, push_write
@@ -31,7 +32,7 @@ from adjoint.core.room import born_in, make_room
 from adjoint.core.tensor_base import Counter, TensorBase, make_tensor
 from adjoint.core.views import InvalidEdge, invalid_view, rebase, refresh_views
 
-__all__ = ["apply_inplace", "bump", "check_writable", "note_write"]
+__all__ = ["apply_inplace", "bump", "check_data", "check_writable", "note_write"]
 
 # ---- rules ---------------------------------------------------------------------------------------
 
@@ -57,16 +58,22 @@ def check_writable(t: TensorBase, recording: bool) -> None:
                 raise RuntimeError(edge.written)
             raise RuntimeError(invalid_view(t, False))
         if (edge is not None and edge.leaf) or (base._edge is not None and base._edge.leaf):
+            if all(step[0].name == "enter" for step in side.steps):  # type: ignore[union-attr]
+                raise _leaf_written()
             raise RuntimeError(
                 "a view of a leaf Variable that requires grad is being used in an in-place "
                 "operation. (Write under `with torch.no_grad():`, or to a clone() of the leaf.)"
             )
     elif edge is not None and edge.leaf:
-        raise RuntimeError(
-            "a leaf Variable that requires grad is being used in an in-place operation. (Its old "
-            "value would be lost to the graph. Write under `with torch.no_grad():` to update a "
-            "parameter, or work on a copy: y = x.clone().)"
-        )
+        raise _leaf_written()
+
+
+def _leaf_written() -> RuntimeError:
+    return RuntimeError(
+        "a leaf Variable that requires grad is being used in an in-place operation. (Its old "
+        "value would be lost to the graph. Write under `with torch.no_grad():` to update a "
+        "parameter, or work on a copy: y = x.clone().)"
+    )
 
 
 def check_overlap(memory: Any) -> None:
@@ -150,17 +157,21 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
     if op.overwrite is None and not first_cast:
         _check_cast(op, t, everything)
     if mode & modes.LIBRARIES:
-        make_room(t, (*map(_raw, operands), *params.values()))
+        try:
+            make_room(t, (*map(_raw, operands), *params.values()))
+        except NoRoom as error:
+            raise RuntimeError(error.named(op.name)) from None
     if t._desc.storage == SCALAR and isinstance(t._array, np.generic):
         memory = None  # nobody shares it: another scalar takes its place
     else:
         memory = t._array
-        if isinstance(memory, np.ndarray):
+        samples = all_samples(memory)
+        if isinstance(samples, np.ndarray):
             if not op.overlapping:
-                check_overlap(memory)
+                check_overlap(samples)
             for o in operands:
                 if isinstance(o, TensorBase) and (o is not t or op.apart):
-                    check_partial_overlap(memory, o._array, op.apart)
+                    check_partial_overlap(samples, all_samples(o._array), op.apart)
     old = t
     before = operands_before(t, operands) if open_levels else None
     if op.overwrite is not None and isinstance(memory, np.ndarray):
@@ -193,6 +204,16 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
     if before is not None:
         push_write(op, t, before, params, node)
     return t
+
+
+def check_data(t: Any, value: Any) -> None:
+    """Raise RuntimeError where ``t`` would get data of a transform that is younger than itself."""
+    for level in value._desc.type.levels:
+        if born_in(t) < level.number:
+            raise RuntimeError(
+                "mutating directly with `.data` under vmap transform is not allowed. (The data "
+                "differ from sample to sample, and the tensor was made outside of vmap.)"
+            )
 
 
 def note_write(t: Any) -> None:

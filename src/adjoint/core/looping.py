@@ -21,7 +21,7 @@ def note_loop(name: str, size: int, reason: BaseException) -> None:
         here, level = here.f_back, level + 1
     warnings.warn(
         f"vmap: {name} is run sample by sample, {size} times, because it needs a value where there "
-        f"is one for each sample{_place(reason)}: {str(reason).split('. ')[0]}.",
+        f"is one for each sample: {getattr(reason, 'what', 'a value')}{_place(reason)}.",
         UserWarning,
         stacklevel=level,
     )

@@ -29,7 +29,8 @@ class inside:
         self._before = before & LIBRARIES
         set_mode(before | LIBRARIES)
         self._birthplace = birthplace.set(level.number)
-        self._stack = levels.stack.set((*levels.stack.get(), level))
+        self._stack = levels.stack.set((*(around := levels.stack.get()), level))
+        level.depth = len(around) + 1
         return level
 
     def __exit__(self, *error: Any) -> None:

@@ -19,10 +19,10 @@ from typing import Any
 
 from adjoint.array.batched.draws import rewind
 from adjoint.array.batched.levels import BatchedValueError, Level
-from adjoint.core import mode as modes
-from adjoint.core.mode import get_mode
 from adjoint.array.batched.levels import stack as open_levels
+from adjoint.core import mode as modes
 from adjoint.core.looping import note_loop
+from adjoint.core.mode import get_mode
 from adjoint.core.tensor_base import TensorBase
 from adjoint.func.trees import TreeSpec, tree_flatten, tree_unflatten
 from adjoint.func.vmap_dims import Inputs, Mapping, mapped_inputs, result_dims, size_of

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
+from adjoint.array.batched.levels import all_samples
 from adjoint.core.errors import scalar_name
 from adjoint.core.tensor_base import TensorBase
 
@@ -118,5 +119,5 @@ def no_integer_division_by_zero(operands: tuple[Any, ...]) -> None:
     if common(operands).category >= dtypes.FLOATING:
         return
     raw = divisor._array if isinstance(divisor, TensorBase) else divisor
-    if np.any(np.equal(raw, 0)):
+    if np.any(np.equal(all_samples(raw), 0)):
         raise RuntimeError("ZeroDivisionError")

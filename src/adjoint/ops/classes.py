@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
+from adjoint.array.batched.levels import all_samples
 from adjoint.core.errors import scalar_name
 from adjoint.ops.families import general, linear
 from adjoint.ops.loss import chosen_reduction
@@ -161,7 +162,7 @@ def _checked_targets(target: Tensor, classes: int, ignore_index: int) -> bool:
             f"expected target dtype to be Long or Byte, but got {scalar_name(dtype)} "
             "(class numbers: convert them with .long())"
         )
-    raw = target._array
+    raw = all_samples(target._array)
     if not isinstance(raw, np.ndarray | np.generic):
         return False
     # As unsigned numbers, negative ones are too large: one comparison finds both.

@@ -31,6 +31,7 @@ from adjoint.ops.create_options import (
     check_requires_grad,
     checked_dtype,
     finish,
+    for_samples_of,
     leaf,
     like_memory,
     limits_of,
@@ -452,7 +453,8 @@ def _new(
 ) -> Tensor:
     keyword = {"size": options.pop("size")} if "size" in options else {}
     shape = sized(name, size, keyword)
-    return full(shape, value, dtype=checked_dtype(name, dtype) or self._desc.dtype, **options)
+    wanted = checked_dtype(name, dtype) or self._desc.dtype
+    return for_samples_of(self, full(shape, value, dtype=wanted, **options))
 
 
 def new_full(
@@ -460,7 +462,7 @@ def new_full(
 ) -> Tensor:
     """Return a tensor of the given shape and the dtype of ``self``, filled with one value."""
     wanted = checked_dtype("new_full", dtype) or self._desc.dtype
-    return full(size, fill_value, dtype=wanted, **options)
+    return for_samples_of(self, full(size, fill_value, dtype=wanted, **options))
 
 
 def new_empty_strided(

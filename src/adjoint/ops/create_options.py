@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
+from adjoint.array.batched.levels import BatchedArray, spread
 from adjoint.array.descriptor import describe
 from adjoint.array.device import as_device
 from adjoint.core.errors import scalar_name
@@ -25,6 +26,7 @@ __all__ = [
     "check_options",
     "checked_dtype",
     "finish",
+    "for_samples_of",
     "leaf",
     "like_memory",
     "limits_of",
@@ -246,13 +248,29 @@ def tensor_operand(function: str, name: str, value: Any, position: int = 1) -> A
 
 
 def like_memory(raw: Any, dtype: Any, memory_format: Any = None) -> Any:
-    """An uninitialised array of the shape and, unless another format is asked for, memory order."""
+    """An uninitialised array of the shape and, unless another format is asked for, memory order.
+
+    Of a batched array it has room for all samples.
+    """
+    if type(raw) is BatchedArray:
+        return BatchedArray(like_memory(raw.value, dtype, memory_format), raw.level)
     keep = memory_format is None or str(memory_format) == "torch.preserve_format"
     if isinstance(raw, np.ndarray) and keep and not raw.flags.c_contiguous:
         if 0 in raw.strides and any(s == 0 and n > 1 for s, n in zip(raw.strides, raw.shape)):
             return np.empty(raw.shape, dtype)
         return _own_strides(raw, np.empty_like(raw, dtype))
     return np.empty(raw.shape, dtype)
+
+
+def for_samples_of(like: Any, made: Any) -> Any:
+    """The leaf ``made``, with room for each sample of ``like``."""
+    levels = like._desc.type.levels
+    if not levels:
+        return made
+    raw = made._array
+    for level in reversed(levels):
+        raw = spread(raw, level).copy()
+    return leaf(raw, made._edge is not None)
 
 
 def _own_strides(raw: Any, made: Any) -> Any:

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
+from adjoint.array.batched.level import need_truth
+from adjoint.array.batched.levels import all_samples
 from adjoint.core.errors import type_name
 from adjoint.core.tensor_base import make_tensor
 from adjoint.ops.families import general
+from adjoint.ops.view import unsqueeze
 
 __all__ = ["embedding", "one_hot"]
 
@@ -80,7 +83,7 @@ def embedding(
             f"Long, Int; but got {type_name(input.dtype)} instead "
             "(while checking arguments for embedding)"
         )
-    raw = input._array
+    raw = all_samples(input._array)
     if isinstance(raw, np.ndarray | np.generic) and raw.size:
         low, high = int(raw.min()), int(raw.max())
         if low < 0 or high >= rows:
@@ -122,11 +125,13 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """
     if tensor.dtype is not dtypes.int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
-    raw = np.asarray(tensor._array)
+    if num_classes == -1 and tensor._desc.type.levels:
+        raise need_truth((tensor._array,))
+    raw = np.asarray(all_samples(tensor._array))
     if not raw.size:
         if num_classes <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
-        return make_tensor(np.zeros((*raw.shape, num_classes), np.int64))
+        return make_tensor(np.zeros((*tensor.shape, num_classes), np.int64))
     if raw.min() < 0:
         raise RuntimeError("Class values must be non-negative.")
     largest = int(raw.max())
@@ -139,4 +144,5 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
             f"Class values must be smaller than num_classes. ({largest} is not below "
             f"{num_classes}.)"
         )
-    return make_tensor((raw[..., None] == np.arange(num_classes)).astype(np.int64))
+    found = unsqueeze(tensor, -1) == make_tensor(np.arange(num_classes))
+    return found.long()

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
+from adjoint.array.batched.levels import all_samples
 from adjoint.core.errors import scalar_name
 from adjoint.core.tensor_base import make_tensor
 from adjoint.ops import view
 from adjoint.ops.arguments import canonical_dim, tensor_argument
+from adjoint.ops.counting import counted, counted_mask
 from adjoint.ops.families import operator
 from adjoint.ops.index import _pick_along, places
 
@@ -110,7 +112,7 @@ def check_rows(name: str, index: Tensor, axis: int, input: Tensor) -> None:
 
 def check_range(index: Tensor, axis: int, size: int) -> None:
     """Raise RuntimeError if an index is negative or not below ``size``."""
-    values = index._array
+    values = all_samples(index._array)
     if values.size and (values.min() < 0 or values.max() >= size):
         wrong = values[(values < 0) | (values >= size)].flat[0]
         raise RuntimeError(f"index {wrong} is out of bounds for dimension {axis} with size {size}")
@@ -190,7 +192,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
         raise RuntimeError(
             f"take(): Expected a long tensor for index, but got {scalar_name(index._desc.dtype)}"
         )
-    values, n = index._array, input.numel()
+    values, n = all_samples(index._array), input.numel()
     if values.size and (values.min() < -n or values.max() >= n):
         wrong = np.asarray(values)[(values < -n) | (values >= n)].flat[0]
         raise IndexError(
@@ -207,7 +209,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     axis = canonical_dim(dim, input.ndim)
     tensor_argument("index_select", "index", 2, index)
     index = check_vector("index_select", index)
-    values, size = index._array, (input._desc.shape or (1,))[axis]
+    values, size = all_samples(index._array), (input._desc.shape or (1,))[axis]
     if values.size and (values.min() < 0 or values.max() >= size):
         raise IndexError(
             f"index out of range in self (dim {axis} has size {size}; negative indices do not "
@@ -228,6 +230,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
         raise RuntimeError(
             f"masked_select: expected BoolTensor for mask (got dtype {mask._desc.dtype!r})"
         )
+    counted_mask(mask)
     shape = broadcast_shape(mask._desc.shape, input._desc.shape)
     return _masked_select(input, mask, shape=shape)
 
@@ -237,7 +240,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """Return the indices of the non-zero elements: rows of a matrix, or one vector per dim."""
-    raw = np.asarray(input._array)
+    raw = np.asarray(counted("nonzero", input))
     if as_tuple:
         found = np.nonzero(raw if raw.ndim else raw.reshape(1))
         return tuple(make_tensor(where) for where in found)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
+from adjoint.array.batched.levels import all_samples
 from adjoint.array.descriptor import ARRAY, REAL_NUMBERS
 from adjoint.array.kernels.accumulate import add_at
 from adjoint.core.duals import open_levels
@@ -22,11 +23,13 @@ from adjoint.core.node import next_seq
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.core.views import link_view, rebase_item, refresh_views
 from adjoint.ops import join, view
+from adjoint.ops.counting import index_mask
 from adjoint.ops.families import operator
 from adjoint.ops.index_expression import Expression, items_of, no_dims, selected, sliced
 from adjoint.ops.inplace import _fill_value, copy_
 from adjoint.ops.numbers import number as plain_number
 from adjoint.ops.numbers import overflow
+from adjoint.ops.piecewise import where
 
 Array = Any
 Tensor = Any
@@ -244,6 +247,8 @@ def getitem(input: Tensor, index: Any) -> Tensor:
 
 
 def _picked(input: Tensor, index: Tensor, axes: Shape) -> Tensor:
+    if index._desc.dtype is dtypes.bool_:
+        index_mask(index)
     try:
         return _index(input, index, axes=axes)
     except IndexError:
@@ -253,7 +258,7 @@ def _picked(input: Tensor, index: Tensor, axes: Shape) -> Tensor:
 def _out_of_bounds(input: Tensor, index: Tensor, axes: Shape) -> IndexError:
     rows = [index._array] if len(axes) == 1 else index._array
     for place, (row, axis) in enumerate(zip(rows, axes)):
-        size = input._desc.shape[axis]
+        row, size = all_samples(row), input._desc.shape[axis]
         wrong = row[(row < -size) | (row >= size)]
         if wrong.size and not size:
             return IndexError("index is out of bounds for dimension with size 0")
@@ -333,7 +338,11 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
             raise RuntimeError(
                 "masked_fill_ only supports boolean masks, but got mask with dtype unsigned char"
             )
-        index_put_into(target, tensor, axes, _without_leading_ones(value), False)
+        if not value._desc.shape and _is_batched_mask(tensor) and len(found.picks) == 1:
+            check_dtype(target, tensor, value)
+            copy_(target, where(_spread_mask(tensor, axes[0], target.ndim), value, target))
+        else:
+            index_put_into(target, tensor, axes, _without_leading_ones(value), False)
     elif not value._desc.shape:
         apply_inplace(_fill_value.op, target, (value,), {})
     else:
@@ -343,6 +352,17 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
             if value._desc.shape != target._desc.shape:
                 value = view.expand(value, target._desc.shape)
         copy_(target, value)
+
+
+def _is_batched_mask(index: Tensor) -> bool:
+    """Whether an index is a mask of its own for each sample of `vmap`."""
+    return index._desc.dtype is dtypes.bool_ and bool(index._desc.type.levels)
+
+
+def _spread_mask(mask: Tensor, axis: int, ndim: int) -> Tensor:
+    """A mask of the axes from ``axis`` on as one that broadcasts to ``ndim`` axes."""
+    shape = mask._desc.shape
+    return view._view(mask, shape=(*shape, *(1,) * (ndim - axis - len(shape))))
 
 
 def _write_item(input: Tensor, index: Any, value: Any) -> bool:
@@ -410,7 +430,7 @@ def index_put_into(
 
 def check_put(target: Tensor, index: Tensor, axes: Shape, value: Tensor) -> None:
     """Raise RuntimeError where the dtype or the shape of ``value`` does not fit what is picked."""
-    dtype, given = target._desc.dtype, value._desc
+    given = value._desc
     shape = _picked_shape(target, index, axes)
     lead = len(shape) - len(given.shape)
     if lead < 0 or any(n not in (1, m) for n, m in zip(given.shape, shape[lead:])):
@@ -418,6 +438,12 @@ def check_put(target: Tensor, index: Tensor, axes: Shape, value: Tensor) -> None
             f"shape mismatch: value tensor of shape {list(given.shape)} cannot be broadcast to "
             f"indexing result of shape {list(shape)}"
         )
+    check_dtype(target, index, value)
+
+
+def check_dtype(target: Tensor, index: Tensor, value: Tensor) -> None:
+    """Raise RuntimeError where the dtype of ``value`` may not be written at an index."""
+    dtype, given = target._desc.dtype, value._desc
     if given.dtype is dtype:
         return
     if index._desc.dtype is not dtypes.bool_ or given.shape:
@@ -434,7 +460,7 @@ def _picked_shape(target: Tensor, index: Tensor, axes: Shape) -> Shape:
     sizes, picked = target._desc.shape, index._desc.shape
     if index._desc.dtype is dtypes.bool_:
         rest = sizes[axes[0] + len(picked) :]
-        return (*sizes[: axes[0]], int(np.count_nonzero(index._array)), *rest)
+        return (*sizes[: axes[0]], int(np.count_nonzero(index_mask(index))), *rest)
     if len(axes) == 1:
         return (*sizes[: axes[0]], *picked, *sizes[axes[0] + 1 :])
     adjacent = axes[-1] - axes[0] == len(axes) - 1

@@ -19,6 +19,7 @@ import numpy as np
 from adjoint.array import dtypes
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops import join, view
+from adjoint.ops.counting import index_mask
 from adjoint.ops.numbers import full_name
 
 Tensor = Any
@@ -62,7 +63,7 @@ class Expression:
     def apply_tensor(self, item: Tensor) -> None:
         """An index tensor or a mask; one without dims selects, or adds an axis that it masks."""
         shape, dtype = item._desc.shape, item._desc.dtype
-        if not shape and dtype.category == dtypes.INTEGRAL and dtype is not dtypes.uint8:
+        if _selects(item):
             self.result = selected(self.result, self.axis, int(item._array), self.consumed)
             return
         if dtype not in _INDEX_DTYPES:
@@ -76,7 +77,7 @@ class Expression:
                 "instead.",
                 stacklevel=5,
             )
-        if not shape:
+        if not shape and dtype in _MASK_DTYPES:
             self.result = view._unsqueeze(self.result, axis=self.axis)
             item = make_tensor(np.zeros(int(bool(item._array)), np.int64))
             shape, dtype = item._desc.shape, item._desc.dtype
@@ -108,13 +109,22 @@ class Expression:
         rows: list[Tensor] = []
         for axis, tensor in self.picks:
             if tensor._desc.dtype in _MASK_DTYPES:
-                for k, where in enumerate(np.nonzero(tensor._array)):
+                for k, where in enumerate(np.nonzero(index_mask(tensor))):
                     axes.append(axis + k)
                     rows.append(make_tensor(where))
             else:
                 axes.append(axis)
                 rows.append(tensor)
         return _stacked(rows), tuple(axes)
+
+
+def _selects(item: Tensor) -> bool:
+    """Whether an index tensor is one number that selects; in `vmap` it may be one for each
+    sample, which picks.
+    """
+    desc = item._desc
+    whole = desc.dtype.category == dtypes.INTEGRAL and desc.dtype is not dtypes.uint8
+    return whole and not desc.shape and not desc.type.levels
 
 
 _INDEX_DTYPES = (dtypes.int64, dtypes.int32, dtypes.bool_, dtypes.uint8)

@@ -10,6 +10,7 @@ import warnings
 from typing import Any, Final, cast
 
 from adjoint.array import dtypes
+from adjoint.array.batched.levels import all_samples
 from adjoint.core.errors import scalar_name
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.families import general
@@ -378,7 +379,7 @@ def binary_cross_entropy(
             f"Using a target size ({target.size()}) that is different to the input size "
             f"({input.size()}) is deprecated. Please ensure they have the same size."
         )
-    raw = input._array
+    raw = all_samples(input._array)
     if not bool(((raw >= 0) & (raw <= 1)).all()):
         raise RuntimeError(
             "all elements of input should be between 0 and 1 "

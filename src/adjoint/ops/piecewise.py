@@ -16,6 +16,7 @@ from adjoint.array.dtypes import BOOL, COMPLEX
 from adjoint.core.errors import scalar_name
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops.checks import both, no_complex_extremes, not_for, not_supported
+from adjoint.ops.counting import counted
 from adjoint.ops.families import elementwise
 
 Array = Any
@@ -195,7 +196,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     Raises: RuntimeError if the condition is not bool.
     """
     if input is None and other is None:
-        found = np.nonzero(np.atleast_1d(condition._array))
+        found = np.nonzero(np.atleast_1d(counted("where", condition)))
         return tuple(make_tensor(axis) for axis in found)
     if condition._desc.dtype.category != dtypes.BOOL:
         raise RuntimeError(

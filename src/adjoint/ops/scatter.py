@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.array.batched.levels import all_samples
 from adjoint.array.kernels.accumulate import add_at
 from adjoint.core.errors import scalar_name
 from adjoint.core.inplace import apply_inplace
@@ -285,7 +286,7 @@ def _index_copy_call(input: Tensor, dim: int, index: Tensor, source: Tensor) -> 
 def _index_fill_call(input: Tensor, dim: int, index: Tensor, value: Any) -> Call:
     axis = canonical_dim(dim, input.ndim)
     index = check_vector("index_fill_", index)
-    size, values = (input._desc.shape or (1,))[axis], index._array
+    size, values = (input._desc.shape or (1,))[axis], all_samples(index._array)
     if values.size and not (-size <= values.min() and values.max() < size):
         wrong = values[(values < -size) | (values >= size)].flat[0]
         raise IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {size}")

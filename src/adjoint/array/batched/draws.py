@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from adjoint.array.batched.levels import BatchedArray, Level, has_level, spread, stack
+from adjoint.array.batched.levels import (
+    BatchedArray,
+    Level,
+    all_samples,
+    has_level,
+    spread,
+    stack,
+)
 from adjoint.array.random import Generator
 
 __all__ = ["check_room", "draw", "draw_from", "draw_into", "draw_like", "refuse_out", "rewind"]
@@ -70,13 +77,6 @@ def _hidden(array: Array, levels: Sequence[Level]) -> Array:
     return array
 
 
-def _shown(array: Array) -> Array:
-    """The NumPy array of a batched one, the samples of its outermost level first."""
-    while type(array) is BatchedArray:
-        array = array.value
-    return array
-
-
 def _one_of_each(array: Array, levels: Sequence[Level]) -> Array:
     """``array`` with the first sample only at levels other than ``levels``."""
     if type(array) is not BatchedArray:
@@ -101,10 +101,10 @@ def draw_like(generator: Generator, like: Array, sample: Callable[[Array], Array
     like = _one_of_each(like, levels)
     lacking = [k for k, level in enumerate(levels) if not has_level(like, level)]
     if not lacking:
-        return _hidden(sample(_shown(like)), levels)
+        return _hidden(sample(all_samples(like)), levels)
     for k in lacking:
         like = spread(like, levels[k])
-    array = _shown(like)
+    array = all_samples(like)
     # Samples that share memory are laid out as if they lay around all that follows.
     steps: list[float] = [abs(step) for step in array.strides]
     for k in reversed(lacking):
@@ -121,7 +121,7 @@ def draw_into(generator: Generator, target: Array, sample: Callable[[Array], Arr
     """
 
     levels = _differing(generator, lambda level: _room(target, level))
-    return _hidden(sample(_shown(_one_of_each(target, levels))), levels)
+    return _hidden(sample(all_samples(_one_of_each(target, levels))), levels)
 
 
 def check_room(target: Array) -> None:
@@ -167,5 +167,5 @@ def draw_from(
             if not has_level(p, level):
                 p = spread(p, level)
         sizes = [level.size for level in levels]
-        arrays.append(_shown(p).reshape((*sizes, *(1,) * (ndim - len(shape)), *shape)))
+        arrays.append(all_samples(p).reshape((*sizes, *(1,) * (ndim - len(shape)), *shape)))
     return _hidden(sample(*arrays), levels)

@@ -1,6 +1,6 @@
 """Batched arrays: an array of another library with a hidden batch axis, which is what vmap is.
 
-In: arrays and the level (one per call of `vmap`) whose samples lie along one of their axes.  Out:
+In: arrays and the level (level.py) whose samples lie along one of their axes.  Out:
 `BatchedArray`s that show the shape of one sample, and what the tape asks of such arrays beyond the
 contract: entering and leaving a level, summing over one, making room for batched values.
 
@@ -23,16 +23,21 @@ Note [The dtype of a batched array]
 
 from __future__ import annotations
 
-import importlib
-import itertools
 import operator
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from adjoint.array import numpy_
+from adjoint.array.batched.level import (
+    BatchedValueError,
+    Level,
+    need_truth,
+    need_value,
+    stack,
+)
+from adjoint.array.batched.level import levels_among as all_levels
 from adjoint.array.descriptor import ArrayType, Descriptor, describe
 
 __all__ = [
@@ -41,6 +46,7 @@ __all__ = [
     "Level",
     "aligned",
     "all_levels",
+    "all_samples",
     "enter",
     "has_level",
     "leave",
@@ -58,69 +64,8 @@ __all__ = [
 Array = Any
 Shape = tuple[int, ...]
 
-_numbers = itertools.count(1)
-
 # The contract over batched arrays (array/batched/library.py), loaded by the first level.
 library: list[Any] = [None]
-
-# The levels that are open here, outermost first: of this thread, of this context.
-stack: ContextVar[tuple[Level, ...]] = ContextVar("adjoint_levels", default=())
-
-
-class Level:
-    """One call of `vmap`: ``size`` samples; ``open`` while the function runs.
-
-    ``looped``: the samples are computed one after the other, none is hidden; ``states``: of the
-    generators that were drawn from, as they were before; ``wrote``: a tensor from outside was
-    written.
-    """
-
-    __slots__ = ("looped", "number", "open", "randomness", "size", "states", "types", "wrote")
-
-    def __init__(self, size: int, randomness: str = "error", looped: bool = False) -> None:
-        if library[0] is None:
-            importlib.import_module("adjoint.array.batched.library")
-        self.number = next(_numbers)
-        self.size = size
-        self.randomness = randomness
-        self.open = True
-        self.looped = looped
-        self.wrote = False
-        self.states: dict[Any, Any] = {}
-        self.types: dict[ArrayType, ArrayType] = {}
-
-    def __repr__(self) -> str:
-        return f"<level {self.number} of {self.size} samples>"
-
-
-class BatchedValueError(RuntimeError):
-    """A value was needed where there is one for each sample of ``levels``."""
-
-    def __init__(self, message: str, arrays: Any) -> None:
-        super().__init__(message)
-        self.levels = all_levels(arrays)
-
-
-def need_value(what: str, arrays: Any) -> BatchedValueError:
-    """The error for something that wants the values of batched arrays."""
-    return BatchedValueError(
-        f"vmap: It looks like you're calling {what} on a Tensor. We don't support vmap over "
-        f"calling {what} on a Tensor, please try to rewrite what you're doing with other "
-        "operations. (There is one value for each sample; `torch.where` chooses for each of them.)",
-        arrays,
-    )
-
-
-def need_truth(arrays: Any) -> BatchedValueError:
-    """The error for control flow, or a number of elements, that depends on batched values."""
-    return BatchedValueError(
-        "vmap: It looks like you're attempting to use a Tensor in some data-dependent control "
-        "flow. We don't support that yet, please file an issue at "
-        "https://github.com/pytorch/pytorch/issues . (There is one truth for each sample; "
-        "`torch.where` chooses for each of them.)",
-        arrays,
-    )
-
 
 _FACTS = (np.shape, np.ndim, np.size)  # what NumPy tells of one sample
 _dtypes: dict[Any, Any] = {}
@@ -250,6 +195,19 @@ class BatchedArray:
     def base(self) -> Any:
         """The memory that ``value`` looks at, if it is not its own."""
         return self.value.base
+
+    @property
+    def memory(self) -> Any:
+        """The first sample as a NumPy array: every sample lies in memory as this one does."""
+        value = self.value
+        while type(value) is BatchedArray:
+            value = value.memory
+        return value[0] if len(value) else np.empty(self.shape, value.dtype)
+
+    @property
+    def flags(self) -> Any:
+        """NumPy's facts about the memory of one sample."""
+        return self.memory.flags
 
     @property
     def nbytes(self) -> int:
@@ -407,6 +365,13 @@ def levels_of(array: Array) -> list[Level]:
     return found
 
 
+def all_samples(array: Array) -> Array:
+    """The NumPy array of all samples of an array, those of the outermost level along axis 0."""
+    while type(array) is BatchedArray:
+        array = array.value
+    return array
+
+
 def has_level(array: Array, level: Level) -> bool:
     """Whether an array has samples at a level."""
     return level in levels_of(array)
@@ -473,21 +438,6 @@ def sum_level(array: Array, level: Level) -> Array:
         return BatchedArray(sum_level(array.value, level), array.level)
     xp = numpy_ if isinstance(array.value, np.ndarray) else library[0]
     return xp.sum(array.value, axis=(0,))
-
-
-def all_levels(values: Any) -> list[Level]:
-    """The levels of some arrays (also in tuples and lists), the outermost first."""
-    return sorted(_levels_in(values), key=lambda level: level.number)
-
-
-def _levels_in(values: Any) -> set[Level]:
-    found: set[Level] = set()
-    for value in values:
-        if isinstance(value, tuple | list):
-            found |= _levels_in(value)
-        else:
-            found.update(levels_of(value))
-    return found
 
 
 def put_into(target: BatchedArray, index: Any, value: Any) -> None:

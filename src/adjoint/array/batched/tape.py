@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from adjoint.array.batched.level import escaped
 from adjoint.array.batched.levels import (
     all_levels,
     has_level,
@@ -18,7 +19,7 @@ from adjoint.array.batched.levels import (
 )
 from adjoint.array.descriptor import Descriptor
 
-__all__ = ["alike", "check_operands", "promote", "settle", "settle_tensor", "sum_tensors"]
+__all__ = ["NoRoom", "alike", "check_operands", "promote", "settle", "settle_tensor", "sum_tensors"]
 
 Array = Any
 
@@ -41,25 +42,60 @@ def settle_tensor(g: Any, desc: Descriptor) -> Any:
     return g
 
 
+# What PyTorch calls the write in its refusal; other operators by their own names.
+_ARITHMETIC = (
+    *("clamp_max", "clamp_min", "copy", "div", "logical_and", "logical_or", "logical_xor"),
+    *("masked_fill", "mul", "sub"),
+)
+_PLAIN_NAMES = ("fill", "index_add", "index_fill", "index_put", "scatter_add")
+_BY_SHAPE = ("add", "atan2", "bitwise_and", "bitwise_or", "bitwise_xor")
+
+
+class NoRoom(RuntimeError):
+    """A tensor from outside of a level was to be written with a value for each sample of it."""
+
+    def __init__(self, shape: tuple[int, ...], size: int) -> None:
+        self.shape = list(shape)
+        self.size = size
+        super().__init__(self.named("mul"))
+
+    def named(self, name: str) -> str:
+        """What is said of the operator ``name``, PyTorch's sentence first."""
+        cure = (
+            f"(The written tensor, of shape {self.shape}, was made outside of vmap and has room "
+            "for one sample; make it inside, or write to a clone().)"
+        )
+        if name in _BY_SHAPE:
+            return (
+                f"output with shape {self.shape} doesn't match the broadcast shape "
+                f"{[self.size, *self.shape]}. {cure}"
+            )
+        known = name
+        for variant in ("_number", "_tensor", "_value"):
+            known = known.removesuffix(variant)
+        who = f"{known}_" if known in _PLAIN_NAMES else f"aten::{known}_"
+        if name in _ARITHMETIC:
+            who = "inplace arithmetic"
+        return (
+            f"vmap: {who}(self, *extra_args) is not possible because there exists a Tensor `other` "
+            "in extra_args that has more elements than `self`. This happened due to `other` being "
+            "vmapped over but `self` not being vmapped over in a vmap. Please try to use "
+            f"out-of-place operators instead of {who}. {cure}"
+        )
+
+
 def promote(base: Array, target: Array, values: Any, born: int) -> Array:
     """``base`` as an array whose view ``target`` can hold ``values``: itself, or one for each
     sample.
 
     ``born``: the number of the level in which its tensor was made, 0 outside of all.
-    Raises: RuntimeError where a level is younger than the tensor: it would outlive the samples.
+    Raises: NoRoom where a level is younger than the tensor: it would outlive the samples.
     """
     for level in all_levels(values):
         if has_level(target, level):
             continue
         if born < level.number:
-            raise RuntimeError(
-                "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists "
-                "a Tensor `other` in extra_args that has more elements than `self`. This happened "
-                "due to `other` being vmapped over but `self` not being vmapped over in a vmap. "
-                "Please try to use out-of-place operators instead of inplace arithmetic. (The "
-                f"written tensor, of shape {list(target.shape)}, was made outside of vmap and has "
-                "room for one sample; make it inside, or write to a clone().)"
-            )
+            raise NoRoom(target.shape, level.size)
         base = spread(base, level).copy()
     return base
 
@@ -81,12 +117,4 @@ def check_operands(operands: Any, walking: bool) -> None:
             continue
         for level in desc.type.levels:
             if not level.open:
-                raise RuntimeError(
-                    "Either your tensor may have escaped from inside a function being vmapped and "
-                    "this is a user error (see "
-                    "https://pytorch.org/functorch/stable/ux_limitations.html), or there is an "
-                    "internal functorch error in `gen_vmap_plumbing` Please file an issue if it "
-                    "looks like the latter. (The tensor, of shape "
-                    f"{list(desc.shape)} for each of {level.size} samples, belongs to a call of "
-                    "vmap that is over: return it from the function instead of storing it.)"
-                )
+                raise RuntimeError(escaped(level))
