@@ -32,7 +32,7 @@ from adjoint.core.room import born_in, make_room
 from adjoint.core.tensor_base import Counter, TensorBase, make_tensor
 from adjoint.core.views import InvalidEdge, invalid_view, rebase, refresh_views
 
-__all__ = ["apply_inplace", "bump", "check_data", "check_writable", "note_write"]
+__all__ = ["apply_inplace", "bump", "check_data", "check_writable", "has_room", "note_write"]
 
 # ---- rules ---------------------------------------------------------------------------------------
 
@@ -206,14 +206,23 @@ def apply_inplace(op: Op, t: Any, operands: tuple[Any, ...], params: dict[str, A
     return t
 
 
+def has_room(t: Any, levels: tuple[Any, ...]) -> bool:
+    """Whether ``t`` may be written with a value for each sample of ``levels``: it has one, or was
+    made inside.
+    """
+    side = t._side
+    born = born_in(t if side is None or side.base is None else side.base)
+    own = t._desc.type.levels
+    return all(level in own or born >= level.number for level in levels)
+
+
 def check_data(t: Any, value: Any) -> None:
     """Raise RuntimeError where ``t`` would get data of a transform that is younger than itself."""
-    for level in value._desc.type.levels:
-        if born_in(t) < level.number:
-            raise RuntimeError(
-                "mutating directly with `.data` under vmap transform is not allowed. (The data "
-                "differ from sample to sample, and the tensor was made outside of vmap.)"
-            )
+    if not has_room(t, value._desc.type.levels):
+        raise RuntimeError(
+            "mutating directly with `.data` under vmap transform is not allowed. (The data "
+            "differ from sample to sample, and the tensor was made outside of vmap.)"
+        )
 
 
 def note_write(t: Any) -> None:

@@ -175,13 +175,13 @@ class _Mapped:
                 leaves, spec = tree_flatten(self.func(*inputs.sample(i), **kwargs))
                 found.append(leaves)
         if spec is None:
-            raise reason or ValueError(f"vmap({name}): there are no samples")
+            raise reason or ValueError(f"vmap({self.mapping.name}): there are no samples")
         dims = result_dims(self.mapping, spec, found[0])
         made = []
         for column, dim in zip(zip(*found), dims):
             if dim is not None and len({leaf._desc.shape for leaf in column}) > 1:
                 raise reason or ValueError(
-                    f"vmap({name}): samples gave results of different shapes"
+                    f"vmap({self.mapping.name}): samples gave results of different shapes"
                 )
             made.append(column[0] if dim is None else stack(column, dim))
         return tree_unflatten(made, spec)

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
-from adjoint.array.batched.level import need_truth
+from adjoint.array.batched.level import need_truth, need_value
 from adjoint.array.batched.levels import all_samples
+from adjoint.array.batched.tape import NoRoom
 from adjoint.core.errors import type_name
+from adjoint.core.inplace import has_room
 from adjoint.core.tensor_base import make_tensor
 from adjoint.ops.families import general
 from adjoint.ops.view import unsqueeze
@@ -92,6 +94,11 @@ def embedding(
                 f"index out of range in self (index {bad}; the embedding has {rows} rows)"
             )
     if max_norm is not None:
+        levels = input._desc.type.levels
+        if not has_room(weight, levels):
+            raise RuntimeError(NoRoom(weight.shape, levels[0].size).named("embedding_renorm"))
+        if levels or weight._desc.type.levels:
+            raise need_value("max_norm", (input._array, weight._array))
         _shorten(weight, raw, max_norm, norm_type)
     return _embedding(
         weight,

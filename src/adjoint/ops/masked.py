@@ -15,6 +15,7 @@ from adjoint.core.errors import scalar_name
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops import view
 from adjoint.ops.arguments import tensor_argument
+from adjoint.ops.counting import counted
 from adjoint.ops.families import operator
 from adjoint.ops.gather import broadcast_shape, spread_mask
 from adjoint.ops.index import overwritten
@@ -116,7 +117,7 @@ def _masked_scatter_call(input: Tensor, mask: Tensor, source: Tensor) -> Call:
             "masked_scatter_: expected self and source to have same dtypes but got "
             f"{scalar_name(input._desc.dtype)} and {scalar_name(source._desc.dtype)}"
         )
-    wanted = np.count_nonzero(np.broadcast_to(mask._array, input._desc.shape))
+    wanted = np.count_nonzero(np.broadcast_to(counted("masked_scatter", mask), input._desc.shape))
     if wanted > source.numel():
         raise RuntimeError(
             f"masked_scatter: expected source to have at least {wanted} elements, it has "

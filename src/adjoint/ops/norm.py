@@ -20,11 +20,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from adjoint.array import dtypes
+from adjoint.array.batched.levels import one_of_each
 from adjoint.array.descriptor import plain
 from adjoint.core.errors import scalar_name
-from adjoint.core.inplace import bump
-from adjoint.core.tensor_base import TensorBase
+from adjoint.core.inplace import bump, has_room
+from adjoint.core.mode import GRAD, mode_bits
+from adjoint.core.tensor_base import make_tensor
 from adjoint.ops.families import general
+from adjoint.ops.inplace import copy_
 
 __all__ = ["batch_norm", "group_norm", "layer_norm"]
 
@@ -336,16 +339,43 @@ def batch_norm(
         assert running_mean is not None and running_var is not None
         mean, var = running_mean._array, running_var._array
         return _batch_norm(input, weight, bias, mean=mean, var=var, axis=axis, eps=eps)[0]
+    levels = input._desc.type.levels
+    if levels:
+        _check_room(levels, running_mean, running_var)
     result, mean, var = _batch_norm(input, weight, bias, mean=None, var=None, axis=axis, eps=eps)
     if running_mean is not None:
-        _average(running_mean, mean, momentum)
+        _average(running_mean, mean, momentum, levels)
     if running_var is not None:
-        _average(running_var, var, momentum, count / (count - 1))
+        _average(running_var, var, momentum, levels, count / (count - 1))
     return result
 
 
-def _average(running: TensorBase, found: Tensor, momentum: float, factor: float = 1.0) -> None:
-    """Move a running statistic towards the one that was found, in place."""
+def _check_room(levels: tuple[Any, ...], *statistics: Tensor | None) -> None:
+    """Raise RuntimeError where each sample of `vmap` has statistics of its own and those that are
+    kept have room for one.
+    """
+    if any(s is not None and not has_room(s, levels) for s in statistics):
+        raise RuntimeError(
+            "Batch norm got a batched tensor as input while the running_mean or running_var, which "
+            "will be updated in place, were not batched.\nIf you are using a module and do not "
+            "need eval mode, please set `track_running_stats` to be False. (Or hand the running "
+            "statistics to the vmapped function, one of each for every sample.)"
+        )
+
+
+def _average(
+    running: Tensor, found: Tensor, momentum: float, levels: tuple[Any, ...], factor: float = 1.0
+) -> None:
+    """Move a running statistic towards the one that was found, in place.
+
+    ``levels``: those in which the input differs from sample to sample.
+    """
+    if found._desc.type.levels or running._desc.type.levels:
+        raw = one_of_each(found._array, levels).reshape(running._desc.shape)
+        with mode_bits(off=GRAD):
+            moved = running * (1 - momentum) + make_tensor(raw) * factor * momentum
+            copy_(running, moved)
+        return
     memory = running._memory()
     kind = memory.dtype.type
     memory *= kind(1 - momentum)

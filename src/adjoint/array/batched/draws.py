@@ -16,6 +16,7 @@ from adjoint.array.batched.levels import (
     Level,
     all_samples,
     has_level,
+    one_of_each,
     spread,
     stack,
 )
@@ -77,15 +78,6 @@ def _hidden(array: Array, levels: Sequence[Level]) -> Array:
     return array
 
 
-def _one_of_each(array: Array, levels: Sequence[Level]) -> Array:
-    """``array`` with the first sample only at levels other than ``levels``."""
-    if type(array) is not BatchedArray:
-        return array
-    if array.level in levels:
-        return BatchedArray(_one_of_each(array.value, levels), array.level)
-    return _one_of_each(array.value[0], levels)
-
-
 # ---- what users draw -----------------------------------------------------------------------------
 
 
@@ -98,7 +90,7 @@ def draw(generator: Generator, shape: Shape, sample: Callable[[Shape], Array]) -
 def draw_like(generator: Generator, like: Array, sample: Callable[[Array], Array]) -> Array:
     """What ``sample`` makes for an array of the shape and memory order of ``like``."""
     levels = _differing(generator)
-    like = _one_of_each(like, levels)
+    like = one_of_each(like, levels)
     lacking = [k for k, level in enumerate(levels) if not has_level(like, level)]
     if not lacking:
         return _hidden(sample(all_samples(like)), levels)
@@ -121,7 +113,7 @@ def draw_into(generator: Generator, target: Array, sample: Callable[[Array], Arr
     """
 
     levels = _differing(generator, lambda level: _room(target, level))
-    return _hidden(sample(all_samples(_one_of_each(target, levels))), levels)
+    return _hidden(sample(all_samples(one_of_each(target, levels))), levels)
 
 
 def check_room(target: Array) -> None:

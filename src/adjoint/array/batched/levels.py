@@ -24,7 +24,7 @@ Note [The dtype of a batched array]
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,7 @@ __all__ = [
     "library",
     "need_truth",
     "need_value",
+    "one_of_each",
     "put_into",
     "spread",
     "stack",
@@ -370,6 +371,15 @@ def all_samples(array: Array) -> Array:
     while type(array) is BatchedArray:
         array = array.value
     return array
+
+
+def one_of_each(array: Array, kept: Sequence[Level]) -> Array:
+    """``array`` with its first sample only at levels other than those ``kept``."""
+    if type(array) is not BatchedArray:
+        return array
+    if array.level in kept:
+        return BatchedArray(one_of_each(array.value, kept), array.level)
+    return one_of_each(array.value[0], kept)
 
 
 def has_level(array: Array, level: Level) -> bool:
