@@ -227,3 +227,37 @@ def test_a_second_derivative_at_an_infinite_slope():
     found = hessian(f)(vector(0.0, 4.0))
     assert found[1, 1].item() == pytest.approx(0.375)
     assert torch.equal(found.isnan(), jacfwd(jacrev(f))(vector(0.0, 4.0)).isnan())
+
+
+class Asking(torch.autograd.Function):
+    """Twice the argument, with a backward that looks at a value."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x * 2
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return g * (2.0 if float(g.sum()) > -1e9 else 0.0)
+
+
+def test_a_backward_that_wants_values_gets_row_after_row():
+    x = vector(1.0, 2.0, 3.0)
+    expected = 2 * torch.eye(3, dtype=torch.float64)
+    assert torch.equal(jacrev(Asking.apply)(x), expected)
+    for vectorize in (False, True):
+        found = torch.autograd.functional.jacobian(Asking.apply, x, vectorize=vectorize)
+        assert torch.equal(found, expected)
+    y = x.requires_grad_()
+    (found,) = torch.autograd.grad(Asking.apply(y), y, expected / 2, is_grads_batched=True)
+    assert torch.equal(found, expected)
+
+
+def test_the_older_jacobian_by_parts_of_the_rows(monkeypatch):
+    x = vector(0.4, -0.7, 1.2)
+    f = FUNCTIONS["matrix"]
+    expected = torch.autograd.functional.jacobian(f, x)
+    monkeypatch.setattr("adjoint.autograd.functional_matrices._CHUNK", 48)
+    assert torch.allclose(torch.autograd.functional.jacobian(f, x), expected, rtol=1e-14)
+    found = torch.autograd.functional.hessian(lambda x: f(x).sum(), x)
+    assert torch.allclose(found, hessian(lambda x: f(x).sum())(x))

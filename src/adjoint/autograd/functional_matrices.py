@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from adjoint.array.batched.levels import BatchedValueError
-from adjoint.array.descriptor import array_type
+from adjoint.array.batched.levels import BatchedValueError, Level
+from adjoint.array.batched.levels import stack as stack_of_levels
 from adjoint.autograd.functional_arguments import (
     CONSTANT,
     LINEAR,
@@ -25,12 +25,14 @@ from adjoint.autograd.functional_arguments import (
     scalar_output,
 )
 from adjoint.autograd.grad_mode import enable_grad
-from adjoint.core.duals import close_level, open_level, set_tangent, tangent_of
+from adjoint.core.duals import close_level, open_level, open_levels, set_tangent, tangent_of
+from adjoint.core.mode import GRAD, LIBRARIES, get_mode
 from adjoint.core.rows import open_rows
+from adjoint.core.straight_rows import leads_only_to, unit_rows, walk_rows
 from adjoint.core.tensor_base import make_tensor
 from adjoint.ops.batching import enter, leave
 from adjoint.ops.create import zeros, zeros_like
-from adjoint.ops.join import split, stack
+from adjoint.ops.join import cat, split, stack
 from adjoint.ops.view import _view, movedim
 
 __all__ = ["hessian", "jacobian"]
@@ -87,22 +89,9 @@ def jacobian(
 
 def _unit_vectors(like: Any) -> Iterator[Any]:
     """One tensor of the shape of ``like`` for each of its elements: 1 there, 0 elsewhere."""
-    (units,) = _unit_rows((like,))
-    return (make_tensor(row) for row in units._array)
-
-
-def _unit_rows(tensors: Sequence[Any]) -> list[Any]:
-    """The rows of the identity matrix, cut to pieces of the shapes of ``tensors``."""
-    total = sum(t.numel() for t in tensors)
-    made, offset = [], 0
-    for tensor in tensors:
-        desc, n = tensor._desc, tensor.numel()
-        kind = array_type(desc.dtype)
-        rows = kind.xp.zeros((total, n), kind.numpy)
-        rows.reshape(-1)[offset * n :: n + 1][:n] = 1
-        made.append(make_tensor(rows.reshape((total, *desc.shape))))
-        offset += n
-    return made
+    for k in range(like.numel()):
+        (row,) = unit_rows((like,), k, 1)
+        yield row[0]
 
 
 def _row_by_row(i: int, output: Any, xs: Tensors, create_graph: bool, strict: bool) -> list[Any]:
@@ -115,6 +104,15 @@ def _row_by_row(i: int, output: Any, xs: Tensors, create_graph: bool, strict: bo
         f"Output {i} of the user-provided function is independent of input {{}}. This is not "
         "allowed in strict mode."
     )
+    together = None if create_graph else _in_chunks(output, xs)
+    if together is not None:
+        completed(tuple(together), xs, unused if strict else None, None)  # raises for None
+        return [
+            zeros(*output.shape, *x.shape, dtype=x.dtype)
+            if column is None
+            else column.view((*output.shape, *x.shape))
+            for column, x in zip(together, xs)
+        ]
     rows = []
     for unit in _unit_vectors(output):
         found = pull((output,), xs, (unit,), create_graph, keep=True)
@@ -122,6 +120,30 @@ def _row_by_row(i: int, output: Any, xs: Tensors, create_graph: bool, strict: bo
             raise RuntimeError(CONSTANT.format("jacobian", i))
         rows.append(completed(found, xs, unused if strict else None, None))
     return _stacked(rows, output.shape, xs)
+
+
+# How many bytes of rows are pulled back together where nobody asked for all of them at once.
+_CHUNK = 1 << 24
+
+
+def _in_chunks(output: Any, xs: Tensors) -> list[Any] | None:
+    """The rows of one output by every input, some of them at a time; None for an input that was
+    not used. None instead of the list where this is not possible.
+    """
+    n = output.numel()
+    if n < 2 or output._edge is None:
+        return None
+    largest = max(t.numel() * t.element_size() for t in (output, *xs))
+    step = max(1, _CHUNK // max(largest, 1))
+    parts = []
+    for start in range(0, n, step):
+        count = min(step, n - start)
+        with open_rows(count, "same") as level:
+            found = _straight_rows((output,), unit_rows((output,), start, count), xs, level)
+        if found is None:
+            return None
+        parts.append(found)
+    return [None if column[0] is None else cat(column, 0) for column in zip(*parts)]
 
 
 def _stacked(rows: Sequence[Tensors], shape: Any, xs: Tensors) -> list[Any]:
@@ -133,16 +155,19 @@ def _stacked(rows: Sequence[Tensors], shape: Any, xs: Tensors) -> list[Any]:
 def _all_rows(outputs: Tensors, xs: Tensors, create_graph: bool) -> list[list[Any]]:
     """All Jacobians from one pull of all units at once."""
     sizes = [output.numel() for output in outputs]
-    units = _unit_rows(outputs)
+    units = unit_rows(outputs, 0, sum(sizes))
     if not sum(sizes):
         return [_stacked((), output.shape, xs) for output in outputs]
     try:
         with open_rows(sum(sizes), "same") as level:
-            rows = tuple(enter(unit, 0, level) for unit in units)
-            found = pull(outputs, xs, rows, create_graph, keep=True)
+            straight = None if create_graph else _straight_rows(outputs, units, xs, level)
+            if straight is None:
+                rows = tuple(enter(unit, 0, level) for unit in units)
+                found = pull(outputs, xs, rows, create_graph, keep=True)
+                straight = [None if g is None else leave(g, 0, level) for g in found]
             columns = [
-                zeros(sum(sizes), *x.shape, dtype=x.dtype) if g is None else leave(g, 0, level)
-                for g, x in zip(found, xs)
+                zeros(sum(sizes), *x.shape, dtype=x.dtype) if g is None else g
+                for g, x in zip(straight, xs)
             ]
     except BatchedValueError:  # something on the way wants a value
         singles = zip(*[unit.unbind(0) for unit in units])
@@ -154,6 +179,24 @@ def _all_rows(outputs: Tensors, xs: Tensors, create_graph: bool) -> list[list[An
         [part[i].reshape((*output.shape, *x.shape)) for part, x in zip(parts, xs)]
         for i, output in enumerate(outputs)
     ]
+
+
+def _straight_rows(
+    outputs: Tensors, units: Sequence[Any], xs: Tensors, level: Level
+) -> list[Any] | None:
+    """The rows by every input on raw arrays, None for an input that was not used.
+
+    None instead of the list where something else is on the tape, or unusual on the way.
+    """
+    roots = [(o._edge, u._array) for o, u in zip(outputs, units) if o._edge is not None]
+    leaves = [x._edge for x in xs]
+    usual = get_mode() & ~GRAD == LIBRARIES and not open_levels and len(stack_of_levels.get()) == 1
+    if not usual or not leads_only_to((edge for edge, _ in roots), leaves):
+        return None
+    found: dict[Any, Any] = {}
+    if not walk_rows(roots, level, found):
+        return None
+    return [make_tensor(found[leaf]) if leaf in found else None for leaf in leaves]
 
 
 def _by_columns(func: Function, inputs: Any, create_graph: bool, vectorize: bool) -> Any:
@@ -180,7 +223,7 @@ def _by_columns(func: Function, inputs: Any, create_graph: bool, vectorize: bool
         level = open_level()
         try:
             duals = []
-            for point, unit in zip(points, _unit_rows(points)):
+            for point, unit in zip(points, unit_rows(points, 0, sum(sizes))):
                 dual = _view(point, shape=point._desc.shape)
                 set_tangent(dual, level.number, enter(unit, 0, rows))
                 duals.append(dual)

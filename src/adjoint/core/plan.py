@@ -93,7 +93,7 @@ class Plan:
         self.pick = _picker(self)
         self.getters = tuple(self._getter(n, k) for n, k in zip(self.names, self.kinds))
         self.frees = any(k in self.kinds for k in (OPERAND, OUT, INDICES))
-        self.pull: Pull = _straight_pull(self) if exact else self.pull_general
+        self.pull: Pull = straight_pull(self, numpy_) if exact else self.pull_general
 
     # ---- saving ------------------------------------------------------------------------------
 
@@ -218,6 +218,8 @@ class Plan:
     def pull_tensors(self, node: Node, g: Any) -> Any:
         """The operands' cotangents as Tensors, recorded."""
         values = self.tensors(node)
+        if self.op.promoted:  # a number, saved as NumPy's scalar, is faster as Python's
+            values = [v.item() if type(v) is _f32 or type(v) is _f64 else v for v in values]
         if self.exact and not self.op.joint and self.op.outputs == 1:
             xp = _world[0]
             if self.bare >= 0:
@@ -348,9 +350,11 @@ def versions_of(saved: tuple[Any, ...]) -> tuple[int, ...] | None:
     return tuple(versions) if written else None
 
 
-def _straight_pull(plan: Plan) -> Pull:
-    """A pull over NumPy arrays without casting, specialised by how many values the rules name."""
-    xp = numpy_
+def straight_pull(plan: Plan, xp: Any) -> Pull:
+    """A pull without casting, specialised by how many values the rules name.
+
+    ``xp``: the library of the cotangents; what was saved are NumPy's arrays.
+    """
     rules, kinds = plan.rules, plan.kinds
     if not plan.names:
         if len(rules) == 1:
@@ -360,23 +364,22 @@ def _straight_pull(plan: Plan) -> Pull:
             first, second = rules
             return lambda node, g: (first(xp, g), second(xp, g))
     if len(rules) == 1 and kinds == (OUT,):
-        return _pull_output(plan, rules[0])
+        return _pull_output(plan, rules[0], xp)
     if len(rules) == 1 and kinds == (OPERAND,):
-        return _pull_operand(plan, rules[0])
+        return _pull_operand(plan, rules[0], xp)
     if len(rules) == 2 and kinds == (OPERAND, OPERAND) and plan.indices == ((0,), (1,)):
-        return _pull_operands(plan, *rules)
+        return _pull_operands(plan, *rules, xp)
     if len(rules) == 1 and not plan.frees and not plan.op.joint and plan.op.outputs == 1:
         rule = rules[0]  # shapes and parameters only: nothing to check, nothing that could be freed
         return lambda node, g: rule(xp, g, *node.saved)
     if plan.bare >= 0 and plan.op.outputs == 1:
-        return _pull_mixed(plan, rules[0])
+        return _pull_mixed(plan, rules[0], xp)
     if not plan.op.joint and plan.op.outputs == 1:
-        return _pull_several(plan)
+        return _pull_several(plan, xp)
     return plan.pull_general
 
 
-def _pull_several(plan: Plan) -> Pull:
-    xp = numpy_
+def _pull_several(plan: Plan, xp: Any) -> Pull:
     at = tuple(i for i, k in enumerate(plan.kinds) if k == OPERAND)
     steps = tuple(zip(plan.positions, plan.rules, plan.indices))
     count = len(plan.needs)
@@ -407,8 +410,7 @@ def _pull_several(plan: Plan) -> Pull:
     return pull
 
 
-def _pull_mixed(plan: Plan, rule: Any) -> Pull:
-    xp = numpy_
+def _pull_mixed(plan: Plan, rule: Any, xp: Any) -> Pull:
     at = tuple(i for i, k in enumerate(plan.kinds) if k == OPERAND)
 
     def pull(node: Node, g: Any) -> Any:
@@ -434,8 +436,7 @@ def _pull_mixed(plan: Plan, rule: Any) -> Pull:
     return pull
 
 
-def _pull_output(plan: Plan, rule: Any) -> Pull:
-    xp = numpy_
+def _pull_output(plan: Plan, rule: Any, xp: Any) -> Pull:
 
     def pull(node: Node, g: Any) -> Any:
         saved = node.saved
@@ -447,8 +448,7 @@ def _pull_output(plan: Plan, rule: Any) -> Pull:
     return pull
 
 
-def _pull_operand(plan: Plan, rule: Any) -> Pull:
-    xp = numpy_
+def _pull_operand(plan: Plan, rule: Any, xp: Any) -> Pull:
 
     def pull(node: Node, g: Any) -> Any:
         saved = node.saved
@@ -470,8 +470,7 @@ def _pull_operand(plan: Plan, rule: Any) -> Pull:
     return pull
 
 
-def _pull_operands(plan: Plan, first: Any, second: Any) -> Pull:
-    xp = numpy_
+def _pull_operands(plan: Plan, first: Any, second: Any, xp: Any) -> Pull:
 
     def pull(node: Node, g: Any) -> Any:
         saved = node.saved

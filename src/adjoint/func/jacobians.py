@@ -6,7 +6,7 @@ the arguments.
 Note [One run]
     The function runs once. `jacrev` pulls unit cotangents back through what was recorded, as one
     batch (array/batched): on raw arrays unless the result itself must be differentiable. `jacfwd`
-    pushes a batch of unit tangents along.
+    pushes a batch of unit tangents along, or finds the same from a recording (func/once.py).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 
 from adjoint.array.descriptor import array_type
 from adjoint.core.duals import open_levels
+from adjoint.core.straight_rows import unit_rows
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.func.arguments import (
     Argnums,
@@ -136,7 +137,7 @@ def _matrices(
         step = max(total, 1) if chunk_size is None else chunk_size
         pieces = [
             recording.pull_rows(
-                chosen, _unit_rows(chosen, start, min(step, total - start)), create=create
+                chosen, unit_rows(chosen, start, min(step, total - start)), create=create
             )
             for start in range(0, total, step)
         ]
@@ -170,24 +171,6 @@ def _ones(like: Any) -> Any:
     desc = like._desc
     kind = array_type(desc.dtype)
     return make_tensor(kind.xp.full(desc.shape, 1, kind.numpy))
-
-
-def _unit_rows(tensors: Sequence[Any], start: int, count: int) -> list[Any]:
-    """Some rows of the identity matrix, cut to pieces of the shapes of ``tensors``."""
-    made = []
-    offset = 0
-    for tensor in tensors:
-        desc = tensor._desc
-        kind = array_type(desc.dtype)
-        n = tensor.numel()
-        rows = kind.xp.zeros((count, n), kind.numpy)
-        first, last = max(start, offset), min(start + count, offset + n)
-        if first < last:  # the part of the diagonal that is here
-            places = slice((first - start) * n + first - offset, None, n + 1)
-            rows.reshape(-1)[places][: last - first] = 1
-        made.append(make_tensor(rows.reshape((count, *desc.shape))))
-        offset += n
-    return made
 
 
 def _check_real(function: str, what: str, tensors: Sequence[Any]) -> None:
@@ -241,26 +224,22 @@ def jacfwd(
 
         once = run_once(replaced, points, randomness)
         if once is not None:
-            tangents, out_spec, aux = _recorded_columns(*once, has_aux)
+            matrices, out_spec, aux = _recorded(*once, has_aux)
         else:
-            tangents, out_spec, aux = _pushed_columns(replaced, points, has_aux, randomness)
-        sizes = [point.numel() for point in points]
-        matrices = [
-            tree_unflatten(
-                [_as_columns(part, x) for part, x in zip(_cut(column, sizes), points)], spec
-            )
-            for column in tangents
-        ]
-        jacobian = tree_unflatten(matrices, out_spec)
+            matrices, out_spec, aux = _pushed(replaced, points, has_aux, randomness)
+        jacobian = tree_unflatten([tree_unflatten(row, spec) for row in matrices], out_spec)
         return (jacobian, aux) if has_aux else jacobian
 
     return wrapper
 
 
-def _pushed_columns(
+Found = tuple[Sequence[Sequence[Any]], TreeSpec, Any]
+
+
+def _pushed(
     func: Callable[..., Any], points: Sequence[Any], has_aux: bool, randomness: str
-) -> tuple[Sequence[Any], TreeSpec, Any]:
-    """For each result its tangents for every unit tangent of ``points``, pushed along."""
+) -> Found:
+    """For each result its Jacobians by all points, from unit tangents pushed along."""
     beside: list[Any] = []
 
     def push(*tangents: Any) -> Any:
@@ -271,36 +250,65 @@ def _pushed_columns(
         return tuple(leaves)
 
     total = sum(point.numel() for point in points)
-    moved = vmap(push, randomness=randomness)(*_unit_rows(points, 0, total))
-    return moved, beside[0], beside[1]
+    moved = vmap(push, randomness=randomness)(*unit_rows(points, 0, total))
+    return _from_columns(moved, points), beside[0], beside[1]
 
 
-def _recorded_columns(
-    recording: Recording, result: Any, has_aux: bool
-) -> tuple[Sequence[Any], TreeSpec, Any]:
-    """The same from a recording: its pull, pulled back."""
+def _recorded(recording: Recording, result: Any, has_aux: bool) -> Found:
+    """The same from a recording: by rows where these are few, by its pull pulled back else."""
     output, aux = output_and_aux(result, has_aux, _JVP, recording.release)
     outputs, out_spec = tensor_leaves(output, _JVP, "f(*primals)")
     _check_real("jacfwd", "outputs", outputs)
     points = recording.points
     total = sum(point.numel() for point in points)
+    outside = recording.escapes(outputs)
+    if not outside and sum(out.numel() for out in outputs) <= _SQUARE * total:
+        matrices = _finite_rows(recording, outputs)
+        if matrices is not None:
+            recording.close()
+            return matrices, out_spec, aux
     is_tracked = [out._edge is not None for out in outputs]
     tracked = [out for out in outputs if out._edge is not None]
-    outside = recording.escapes(outputs)
     pulled, gradients = transposed(recording, tracked, outside)
     recording.close()
     found = iter(
-        pulled.pull_rows(gradients, _unit_rows(points, 0, total), create=outside) if tracked else ()
+        pulled.pull_rows(gradients, unit_rows(points, 0, total), create=outside) if tracked else ()
     )
     columns = [
         next(found) if given else zeros(total, *out._desc.shape, dtype=out._desc.dtype)
         for given, out in zip(is_tracked, outputs)
     ]
-    return columns, out_spec, aux
+    return _from_columns(columns, points), out_spec, aux
+
+
+# Up to so many times more rows than columns, rows are the cheaper ones.
+_SQUARE = 4
+
+
+def _finite_rows(recording: Recording, outputs: Sequence[Any]) -> list[list[Any]] | None:
+    """The Jacobians by rows; None where something is not finite, or dtypes differ.
+
+    A row is not finite where it passes through an infinite slope on its way to nothing; a column
+    need not be.
+    """
+    dtypes = {x._desc.dtype for x in (*outputs, *recording.points)}
+    if len(dtypes) != 1 or any(out._edge is None for out in outputs):
+        return None
+    found = [row for part in _parts(outputs) for row in _matrices(recording, outputs, part)]
+    if all(np.isfinite(block._array).all() for row in found for block in row):
+        return found
+    return None
+
+
+def _from_columns(columns: Sequence[Any], points: Sequence[Any]) -> list[list[Any]]:
+    """Tangents of results, one for each element of the points along dim 0, as Jacobians."""
+    sizes = [point.numel() for point in points]
+    return [
+        [_as_columns(part, x) for part, x in zip(_cut(column, sizes), points)] for column in columns
+    ]
 
 
 def _as_columns(tangents: Any, point: Any) -> Any:
-    """Tangents, one for each element of ``point`` along dim 0, as the columns of a Jacobian."""
     shape = (*tangents._desc.shape[1:], *point._desc.shape)
     if tangents._edge is None and type(tangents._array) is np.ndarray and not open_levels:
         return make_tensor(np.moveaxis(tangents._array, 0, -1).reshape(shape))
@@ -341,17 +349,17 @@ def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any
 def _recorded_hessian(recording: Recording, result: Any, spec: TreeSpec) -> Any:
     """The Hessian of one 0-d output from a recording: its gradient, recorded, pulled back by rows.
 
-    None where there are more outputs, or something is not finite: a row is not finite already
-    where it passes through an infinite slope on its way to nothing, a column need not be.
+    None where there are more outputs, or something is not finite.
     """
     outputs, out_spec = tensor_leaves(result, _VJP, "f(*primals)")
     check_outputs(outputs)
     _check_real("jacrev", "outputs", outputs)
     if len(outputs) > 1 or outputs[0].numel() != 1 or recording.escapes(outputs):
         return None
-    points = recording.points
-    gradients = recording.pull(outputs, [_ones(outputs[0])], keep=True, create=True, released=False)
-    blocks = [row for part in _parts(gradients) for row in _matrices(recording, gradients, part)]
+    units = [_ones(outputs[0])]
+    gradients = recording.pull(outputs, units, keep=True, create=True, released=False)
+    parts = _parts(gradients)
+    blocks = [row for part in parts for row in _matrices(recording, gradients, part)]
     recording.close()
     if not all(np.isfinite(block._array).all() for row in blocks for block in row):
         return None
@@ -360,5 +368,4 @@ def _recorded_hessian(recording: Recording, result: Any, spec: TreeSpec) -> Any:
         tree_unflatten([_shaped(block, (*lead, *block._desc.shape)) for block in row], spec)
         for row in blocks
     ]
-    assert len(nested) == len(points)
     return tree_unflatten([tree_unflatten(nested, spec)], out_spec)
