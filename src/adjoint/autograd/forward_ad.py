@@ -162,7 +162,10 @@ def check_tangent(tensor: Any, tangent: Any, number: int, level: int) -> None:
 
 def laid_out_as(tensor: Any, tangent: Any) -> Any:
     """``tangent``, or a copy of it that lies in memory as ``tensor`` does."""
-    if _layout(tensor._array) == _layout(tangent._array):
+    first, second = tensor._array, tangent._array
+    if _is_whole(first) and _is_whole(second):
+        return tangent  # of one shape, both in C order from the beginning of their memory
+    if _layout(first) == _layout(second):
         return tangent
     raw, xp = tensor._array, tensor._desc.type.xp
     if isinstance(raw, np.ndarray | np.generic):
@@ -170,6 +173,10 @@ def laid_out_as(tensor: Any, tangent: Any) -> Any:
     else:
         made = make_tensor(xp.astype(xp.zeros_like(raw), tangent._desc.numpy))
     return copy_(made, tangent)
+
+
+def _is_whole(raw: Any) -> bool:
+    return type(raw) is np.ndarray and raw.base is None and raw.flags.c_contiguous
 
 
 def _layout(raw: Any) -> Any:

@@ -73,13 +73,12 @@ def jvp(
         outputs, out_spec = tree_flatten(result)
         _check_outputs(result, outputs)
         found = [_tangent(out, level, strict) for out in outputs]
-        released = [_alias(out) for out in outputs]
     finally:
         set_mode(before)
         ceiling.reset(seen)
         close_level(level)
     moved = tree_unflatten(found, out_spec)
-    value = tree_unflatten(released, out_spec)
+    value = tree_unflatten([_alias(out) for out in outputs], out_spec)
     return (value, moved, aux) if has_aux else (value, moved)
 
 
