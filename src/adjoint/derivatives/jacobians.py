@@ -25,12 +25,13 @@ from adjoint.array.batched.blocks import BlockArray, OutOfBudget
 from adjoint.array.descriptor import describe
 from adjoint.core.tensor_base import make_tensor
 from adjoint.derivatives import dense
+from adjoint.derivatives.compressed import Compressed
 from adjoint.derivatives.memory import budget_of, check_result, readable, rows_at_a_time
 from adjoint.derivatives.recorded import Evaluation, graph_size, is_plain, nodes_behind
 from adjoint.derivatives.structure import described
 from adjoint.func.trees import tree_flatten, tree_unflatten
 from adjoint.sparse.evaluate import JVP_COST, jacobian_pattern
-from adjoint.sparse.evaluate import value_and_jacobian as compressed
+from adjoint.sparse.evaluate import value_and_jacobian as product_by_product
 from adjoint.sparse.pattern import ColoredPattern
 
 __all__ = ["JacobianPlan", "jacobian", "prepare_jacobian", "value_and_jacobian"]
@@ -61,6 +62,7 @@ class JacobianPlan:
         memory: int | float | None = None,
         check: bool = False,
         large: int = _LARGE,
+        run: Evaluation | None = None,
     ) -> None:
         if mode not in _MODES:
             raise ValueError(f"mode is one of {', '.join(map(repr, _MODES))}, got {mode!r}")
@@ -71,7 +73,7 @@ class JacobianPlan:
         self.pattern: ColoredPattern | None = None
         self.structure = "not looked for"
         self._reasons: list[str] = []
-        run = Evaluation(f, x)
+        run = run or Evaluation(f, x)
         if not is_plain(run.leaves):
             raise RuntimeError(
                 "jacobian() computes numbers, on ordinary tensors: inside vmap, jvp or grad use "
@@ -90,6 +92,7 @@ class JacobianPlan:
             dtype.is_complex for _, dtype in (*self.inputs, *self.outputs)
         )
         self._whole: list[Any] | None = None
+        self._compressed: Compressed | None = None
         self.mode = self._choose(run, x, mode, pattern, large)
 
     # ---- choosing ----------------------------------------------------------------------------
@@ -103,7 +106,7 @@ class JacobianPlan:
         if mode in ("forward", "reverse") and not self.sparse:
             self._reasons.append("the mode was given")
             return mode
-        tall = self.columns * _FORWARD <= self.rows
+        tall = 0 < self.columns * _FORWARD <= self.rows
         if mode == "auto" and self._single and not tall and self._stays_small(run, large):
             return "reverse"
         if (
@@ -142,9 +145,13 @@ class JacobianPlan:
                 f"the pattern has shape {pattern.shape[0]}x{pattern.shape[1]}, the Jacobian "
                 f"{self.rows}x{self.columns}"
             )
+        if pattern.mode == "hvp":
+            raise ValueError(f"{pattern!r} is for Hessians: a Jacobian's is made with another mode")
         self.pattern = pattern
         self.structure = described(pattern)
         self._reasons.append(reason)
+        if Compressed.suits(pattern) and not self.check:
+            self._compressed = Compressed(pattern)
 
     def _look(self, x: Any) -> None:
         point = tree_flatten(x)[0][0]
@@ -157,7 +164,7 @@ class JacobianPlan:
     def _stays_small(self, run: Evaluation, large: int) -> bool:
         """Whether block-diagonal cotangents stay so; their result is kept for the first call."""
         vector = run.vector(0)
-        if vector._edge is None:
+        if vector._edge is None or not self.rows:
             return False
         itemsize = np.dtype(self.outputs[0][1].numpy).itemsize
         fits = rows_at_a_time(self.rows, self.largest, itemsize, self.budget) == self.rows
@@ -171,13 +178,20 @@ class JacobianPlan:
             k = self.columns // self.rows
             self.structure = "diagonal" if k == 1 else f"block-diagonal ({self.rows} rows of {k})"
             self._reasons.append("cotangents stay block-diagonal: all rows for one backward")
+            if not self.sparse:
+                self._learn(run)
             self._whole = found
             return True
         if small and not self.sparse:
+            self._learn(run)
             self._whole = found
             self._reasons.append("all rows fit into one walk")
             return True
         return False
+
+    def _learn(self, run: Evaluation) -> None:
+        if self.budget >= dense.ENOUGH:
+            dense.learn(run, 0)
 
     # ---- computing ---------------------------------------------------------------------------
 
@@ -194,12 +208,29 @@ class JacobianPlan:
                 f"the plan was made for a point with shapes {[list(s) for s, _ in self.inputs]}, "
                 f"this one has {[list(s) for s in given]}: prepare another one"
             )
+        if self.mode == "sparse" and self._compressed is not None:
+            return self._recovered(Evaluation(self.f, x), self._compressed)
         if self.mode == "sparse":
-            value, matrix = compressed(
+            value, matrix = product_by_product(
                 _of_leaf(self.f, spec), points[0].detach(), self.pattern, check=self.check
             )
             return value, matrix if self.sparse else self._dense_tensor(matrix.toarray())
         return self.finish(Evaluation(self.f, x), x)
+
+    def _recovered(self, run: Evaluation, compressed: Compressed) -> tuple[Any, Any]:
+        """The value and the sparse Jacobian of a recorded call."""
+        (point,), (output,) = run.leaves, run.results
+        given = output.numel(), point.numel()
+        if given != compressed.pattern.shape:
+            raise ValueError(
+                f"the plan was made for a Jacobian of shape {compressed.pattern.shape}, here it is "
+                f"{given}: prepare another one"
+            )
+        products = compressed(output, point)
+        if self.sparse:
+            return run.values(), compressed.matrix(products)
+        check_result(self.rows, self.columns, products[0].itemsize)
+        return run.values(), self._dense_tensor(compressed.dense(products))
 
     def finish(self, run: Evaluation, x: Any) -> tuple[Any, Any]:
         """The value and the Jacobian of a recorded call."""
@@ -212,21 +243,11 @@ class JacobianPlan:
         elif whole is not None and run is self._first:
             found = [whole]
         else:
-            found = [dense.rows(run, i, self.budget) for i in range(len(run.results))]
+            found = [dense.rows(run, i, self.budget, self.sparse) for i in range(len(run.results))]
         self._first = None
         if self.sparse:
             return run.values(), _csr(found[0][0], self.rows, self.columns)
-        trees = [
-            tree_unflatten(
-                [
-                    self._tensor(g, tuple(result.shape), tuple(leaf.shape))
-                    for g, leaf in zip(row, run.leaves)
-                ],
-                run.spec,
-            )
-            for row, result in zip(found, run.results)
-        ]
-        return run.values(), tree_unflatten(trees, run.result_spec)
+        return run.values(), _arranged(run, found)
 
     def first(self, x: Any) -> tuple[Any, Any]:
         """The value and the Jacobian at the point for which the plan was made."""
@@ -234,10 +255,6 @@ class JacobianPlan:
         if run is None or self.mode == "sparse":
             return self.value_and_jacobian(x)
         return self.finish(run, x)
-
-    def _tensor(self, g: Any, result: tuple[int, ...], leaf: tuple[int, ...]) -> Any:
-        array = np.ascontiguousarray(dense.written_out(g)).reshape((*result, *leaf))
-        return make_tensor(array, None, describe(array))
 
     def _dense_tensor(self, array: Any) -> Any:
         return make_tensor(array.reshape((*self.outputs[0][0], *self.inputs[0][0])))
@@ -279,6 +296,19 @@ class JacobianPlan:
     def __repr__(self) -> str:
         kind = f", {self.structure}" if self.structure != "not looked for" else ""
         return f"JacobianPlan({self.rows}x{self.columns}, {self.mode}{kind})"
+
+
+def _arranged(run: Evaluation, found: list[Any]) -> Any:
+    """Raw Jacobians by result and leaf as tensors, in the containers of both."""
+    trees = []
+    for row, result in zip(found, run.results):
+        parts = []
+        for g, leaf in zip(row, run.leaves):
+            shape = (*result._desc.shape, *leaf._desc.shape)
+            array = np.ascontiguousarray(dense.written_out(g)).reshape(shape)
+            parts.append(make_tensor(array, None, describe(array)))
+        trees.append(tree_unflatten(parts, run.spec))
+    return tree_unflatten(trees, run.result_spec)
 
 
 def _has_products(edge: Any) -> bool:
@@ -402,5 +432,12 @@ def value_and_jacobian(
         (tensor([0., 0.]), tensor([[1., 0.],
                 [0., 1.]]))
     """
-    plan = JacobianPlan(f, x, mode=mode, sparse=sparse, pattern=pattern, memory=memory, check=check)
+    run = None
+    if mode == "auto" and not sparse and pattern is None and memory is None:
+        run = Evaluation(f, x)
+        found = [dense.known(run, i) for i in range(len(run.results))]
+        if found and not any(rows is None for rows in found):
+            return run.values(), _arranged(run, found)
+    options: dict[str, Any] = {"memory": memory, "check": check, "run": run}
+    plan = JacobianPlan(f, x, mode=mode, sparse=sparse, pattern=pattern, **options)
     return plan.first(x)

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from adjoint.array.batched.blocks import dense
+from adjoint.array.batched import BatchedArray
+from adjoint.array.batched.blocks import BlockArray, dense
 from adjoint.autograd import grad as plain_grad
 from adjoint.core.backward import input_key
 from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.derivatives.program import Derivation, release
 from adjoint.derivatives.rows import pull_identity
 from adjoint.func.trees import tree_flatten, tree_unflatten
 from adjoint.ops.batching import enter, leave, open_rows
@@ -78,8 +80,8 @@ def grad(
     else:
         weighted = outputs if grad_outputs is None else outputs * grad_outputs.detach()
         keys = [input_key(t, i) for i, t in enumerate(leaves)]
-        raws = pull_identity(weighted._edge, keys, keep)
-        found = tuple([None if r is None else _tensor(r) for r in raws])
+        raws = _pulled(weighted, leaves, keys, keep)
+        found = tuple([None if r is None else make_tensor(np.ascontiguousarray(r)) for r in raws])
     made = []
     for i, (g, x) in enumerate(zip(found, leaves)):
         if g is None and not (allow_unused or materialize_grads):
@@ -111,10 +113,31 @@ def _check(outputs: Any, leaves: list[Any]) -> None:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
 
 
-def _tensor(raw: Any) -> Any:
-    raw = dense(raw)
-    value = getattr(raw, "value", raw)
-    return make_tensor(np.ascontiguousarray(value))
+def _pulled(outputs: Any, inputs: list[Any], keys: list[Any], keep: bool) -> list[Any]:
+    """The gradients of each output by ``keys``, the places of ``inputs``, as raw arrays."""
+    if all(node.leaf for node, _ in keys):
+        found = _derivation.recall(outputs, inputs)
+        if found is not None:
+            if not keep:
+                release(outputs._edge, [node for node, _ in keys])
+            return found
+        _derivation.learn(outputs, inputs)
+    found = pull_identity(outputs._edge, keys, keep)
+    return [None if g is None else _values(g) for g in found]
+
+
+def _values(g: Any) -> Any:
+    if type(g) is BlockArray:
+        g = dense(g)
+    return g.value if type(g) is BatchedArray else g
+
+
+def _all_together(outputs: Any, points: Any) -> list[Any]:
+    found = pull_identity(outputs._edge, [(point._edge, 0) for point in points], True)
+    return [None if g is None else _values(g) for g in found]
+
+
+_derivation = Derivation(_all_together)
 
 
 def _recorded(outputs: Any, leaves: list[Any], weights: Any, count: int) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ leaves that stand for the point, the results, and the places on the tape that ro
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.func.trees import tree_flatten, tree_unflatten
 from adjoint.ops.view import reshape
 
-__all__ = ["Evaluation", "graph_size", "is_plain", "nodes_behind"]
+__all__ = ["Evaluation", "gradient_of", "graph_size", "is_plain", "nodes_behind"]
 
 
 def is_plain(leaves: list[Any]) -> bool:
@@ -73,28 +73,26 @@ class Evaluation:
         """The results off the tape, in their containers."""
         return tree_unflatten([r.detach() for r in self.results], self.result_spec)
 
-    def gradient(self, create_graph: bool) -> list[Any]:
-        """The gradient of the one scalar result by each leaf (zeros where it is constant).
+    def scalar(self) -> Any:
+        """The one number that the function returned, as a 0-d tensor, recorded.
 
-        Raises: RuntimeError if the function returns something else than one real number.
+        Raises: RuntimeError if the function returned something else.
         """
-        if len(self.results) != 1 or np.prod(self.results[0]._desc.shape, dtype=int) != 1:
+        if len(self.results) != 1 or math.prod(self.results[0]._desc.shape) != 1:
             shapes = [list(r._desc.shape) for r in self.results]
             raise RuntimeError(
                 "grad can be implicitly created only for scalar outputs (a Hessian is that of a "
                 f"function that returns one number; this one returns tensors of shapes {shapes})"
             )
         output = self.results[0]
-        if output._edge is None:
-            return [make_tensor(np.zeros(x._desc.shape, x._desc.numpy)) for x in self.leaves]
-        return list(
-            recorded_grad(
-                output.reshape(()) if output._desc.shape else output,
-                self.leaves,
-                create_graph=create_graph,
-                materialize_grads=True,
-            )
-        )
+        return output.reshape(()) if output._desc.shape else output
+
+
+def gradient_of(output: Any, points: Sequence[Any], create_graph: bool) -> list[Any]:
+    """The gradient of a recorded number by each point (zeros where it is constant)."""
+    if output._edge is None:
+        return [make_tensor(np.zeros(x._desc.shape, x._desc.numpy)) for x in points]
+    return list(recorded_grad(output, points, create_graph=create_graph, materialize_grads=True))
 
 
 def _leaf(point: Any, i: int) -> Any:

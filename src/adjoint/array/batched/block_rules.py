@@ -18,6 +18,7 @@ from adjoint.array.batched.blocks import (
     blocks_library,
     check_budget,
     dense,
+    is_plain,
     is_zero,
     left,
 )
@@ -43,7 +44,7 @@ def blocks_of(x: Array, like: BlockArray, axis: int) -> Array:
         if x.level is like.level and x.axis == axis:
             return x.block
         raise NoBlocks
-    if not isinstance(x, np.ndarray) or x.shape[axis] % n or x.shape[axis] < n:
+    if not is_plain(x) or x.shape[axis] % n or x.shape[axis] < n:
         raise NoBlocks
     split = x.reshape((*x.shape[:axis], n, x.shape[axis] // n, *x.shape[axis + 1 :]))
     order = (axis, *(a for a in range(split.ndim) if a != axis))
@@ -324,7 +325,7 @@ class BlockLibrary:
 
     def index_add(self, g: Array, shape: Shape, index: Any) -> Array:
         """Zeros to which ``g`` is added at index arrays, each sample at its own places."""
-        at = [k for k, i in enumerate(index) if isinstance(i, np.ndarray)]
+        at = [k for k, i in enumerate(index) if is_plain(i)]
         try:
             if type(g) is not BlockArray or len(at) != 1 or index[at[0]].dtype.kind == "b":
                 raise NoBlocks
@@ -350,7 +351,7 @@ class BlockLibrary:
 
     def conv_input(self, g: Array, w: Array, x_shape: Shape, **settings: Any) -> Array:
         """The cotangent of the images of a convolution."""
-        if type(g) is not BlockArray or g.axis or not isinstance(w, np.ndarray):
+        if type(g) is not BlockArray or g.axis or not is_plain(w):
             return library.conv_input(dense(g), dense(w), x_shape, **settings)
         made = library.conv_input(g.block, w, (g.value.shape[1], *x_shape[1:]), **settings)
         return wrapped(made, g, 0)
@@ -399,7 +400,7 @@ def _product(a: Array, b: Array) -> Array:
     if first == (type(b) is BlockArray):
         raise NoBlocks
     g, other = (a, b) if first else (b, a)
-    if not isinstance(other, np.ndarray):
+    if not is_plain(other):
         raise NoBlocks
     place = g.axis - g.ndim  # counted from the back
     contracted = -1 if first or g.ndim == 1 else -2

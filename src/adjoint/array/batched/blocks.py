@@ -20,24 +20,35 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import numpy_
-from adjoint.array.batched.levels import BatchedArray, Level, need_truth, need_value
+from adjoint.array.batched.levels import (
+    BatchedArray,
+    Level,
+    asked_first,
+    need_truth,
+    need_value,
+)
 from adjoint.array.descriptor import ArrayType, Descriptor, describe
+from adjoint.array.traced import TracedArray
 
 __all__ = [
     "BlockArray",
     "OutOfBudget",
+    "apart",
     "blocks_library",
     "check_budget",
     "dense",
     "identity",
+    "is_plain",
     "is_zero",
     "left",
+    "written_out",
 ]
 
 Array = Any
 Shape = tuple[int, ...]
 
 blocks_library: list[Any] = [None]
+written_out = [0]  # how often blocks were: who counts can tell whether two ways keep them alike
 
 
 class OutOfBudget(MemoryError):
@@ -166,6 +177,9 @@ class BlockArray(np.lib.mixins.NDArrayOperatorsMixin):
         return f"BlockArray(lvl={self.level.number}, axis={self.axis}, value={self.value!r})"
 
 
+asked_first.add(BlockArray)
+
+
 def identity(level: Level, dtype: Any, budget: int | None = None) -> BlockArray:
     """The unit vectors of as many dimensions as ``level`` has samples, one for each of them."""
     return BlockArray(np.ones((level.size, 1), dtype), level, 0, budget)
@@ -194,21 +208,38 @@ def dense(array: Array) -> Array:
     """
     if type(array) is not BlockArray:
         return array
-    value, axis, n = array.value, array.axis, array.level.size
+    value = array.value
+    written_out[0] += 1
     if array.budget is not None:
-        check_budget(array, n * array.size)
-    shape = value.shape[1:]
-    split = (n, *shape[:axis], n, *shape[axis:])
-    made = np.zeros(split, value.dtype)
-    places = np.arange(n)
-    # index arrays that a slice separates come first: (n, *before, k, *after)
-    index: Any = (places, *(slice(None),) * axis, places)
-    made[index] = value
-    return BatchedArray(made.reshape((n, *array.shape)), array.level)
+        check_budget(array, array.level.size * array.size)
+    if type(value) is TracedArray:
+        made = value.trace.call(apart, (value, array.axis))
+    else:
+        made = apart(value, array.axis)
+    return BatchedArray(made, array.level)
+
+
+def apart(value: Array, axis: int) -> Array:
+    """Blocks (n, ..., k, ...) in zeros (n, ..., n * k, ...): each at its own places of the axis."""
+    n, shape = len(value), value.shape[1:]
+    made = np.zeros((n, *shape[:axis], n, *shape[axis:]), value.dtype)
+    if value.size == n:
+        made.reshape(-1)[:: n + 1] = value.reshape(-1)
+    else:
+        places = np.arange(n)
+        # index arrays that a slice separates come first: (n, *before, k, *after)
+        index: Any = (places, *(slice(None),) * axis, places)
+        made[index] = value
+    return made.reshape((n, *shape[:axis], n * shape[axis], *shape[axis + 1 :]))
+
+
+def is_plain(x: Any) -> bool:
+    """Whether an operand is an array that is the same for all samples."""
+    return isinstance(x, np.ndarray | TracedArray)
 
 
 def is_zero(operand: Any) -> bool:
     """Whether an operand is the number zero, or a 0-d array of it."""
-    if isinstance(operand, BlockArray | BatchedArray):
+    if isinstance(operand, BlockArray | BatchedArray | TracedArray):
         return False
     return not getattr(operand, "ndim", 0) and operand == 0

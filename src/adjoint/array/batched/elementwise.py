@@ -12,6 +12,7 @@ from typing import Any
 from adjoint.array import numpy_
 from adjoint.array.batched.levels import BatchedArray, aligned, library, top
 from adjoint.array.kernels.tiles import LARGE
+from adjoint.array.traced import TracedArray
 
 __all__ = ["below", "elementwise", "lift", "straight"]
 
@@ -19,10 +20,13 @@ Array = Any
 
 
 def below(values: Any) -> Any:
-    """The array library for these values: batched arrays among them, or NumPy's alone."""
+    """The array library for these values: batched arrays among them, traced ones, or NumPy's."""
     for value in values:
         if type(value) is BatchedArray:
             return library[0]
+    for value in values:
+        if type(value) is TracedArray:
+            return value.array_library
     return numpy_
 
 
@@ -32,11 +36,11 @@ def elementwise(name: str) -> Callable[..., Any]:
 
     def call(*arrays: Any, **parameters: Any) -> Any:
         if len(arrays) == 1 and type(arrays[0]) is BatchedArray:
-            value = arrays[0].value
-            function = call if type(value) is BatchedArray else plain
-            return BatchedArray(function(value, **parameters), arrays[0].level)
+            return BatchedArray(call(arrays[0].value, **parameters), arrays[0].level)
         if top(arrays) is None:
-            return plain(*arrays, **parameters)
+            xp = below(arrays)
+            function = plain if xp is numpy_ else getattr(xp, name)
+            return function(*arrays, **parameters)
         level, values = aligned(arrays)
         return BatchedArray(call(*values, **parameters), level)
 

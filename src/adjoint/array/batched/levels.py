@@ -47,6 +47,7 @@ __all__ = [
     "aligned",
     "all_levels",
     "all_samples",
+    "asked_first",
     "enter",
     "has_level",
     "leave",
@@ -68,6 +69,9 @@ Shape = tuple[int, ...]
 # The contract over batched arrays (array/batched/library.py), loaded by the first level.
 library: list[Any] = [None]
 
+# Kinds of arrays that know what to do with batched ones, and not the other way round.
+asked_first: set[type] = set()
+
 _FACTS = (np.shape, np.ndim, np.size)  # what NumPy tells of one sample
 _dtypes: dict[Any, Any] = {}
 
@@ -88,6 +92,8 @@ def _binary(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         if kind is BatchedArray:
             if other.level is level and other.value.ndim == value.ndim:
                 return BatchedArray(function(value, other.value), level)
+        elif kind in asked_first:
+            return NotImplemented
         elif kind is float or kind is int or getattr(other, "ndim", value.ndim) < value.ndim:
             return BatchedArray(function(value, other), level)
         level, (a, b) = aligned((self, other))
@@ -100,6 +106,8 @@ def _reflected(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
     """The same with the operands exchanged: Python asks the right one."""
 
     def call(self: BatchedArray, other: Any) -> Any:
+        if type(other) in asked_first:
+            return NotImplemented
         level, (a, b) = aligned((other, self))
         return BatchedArray(function(a, b), level)
 
@@ -305,6 +313,9 @@ class BatchedArray:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Any universal function computes element by element; all else wants values."""
+        for operand in inputs:
+            if type(operand) in asked_first:
+                return NotImplemented
         if method != "__call__" or ufunc.signature is not None:
             raise need_value(f"numpy.{ufunc.__name__}", inputs)
         out = kwargs.pop("out", None)

@@ -67,7 +67,7 @@ def reduction(name: str) -> Callable[..., Array]:
 
     def call(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
         if type(x) is not BatchedArray:
-            return plain(x, axis, keepdims)
+            return getattr(below((x,)), name)(x, axis, keepdims)
         ndim, value = x.ndim, x.value
         axes = range(ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
         found = getattr(below((value,)), name)
@@ -83,7 +83,7 @@ def argument(name: str) -> Callable[..., Array]:
 
     def call(x: Array, /, axis: int | None = None, *, keepdims: bool = False) -> Array:
         if type(x) is not BatchedArray:
-            return plain(x, axis, keepdims=keepdims)
+            return getattr(below((x,)), name)(x, axis, keepdims=keepdims)
         value, ndim = x.value, x.ndim
         if axis is None or not ndim:
             value = value.reshape((value.shape[0], x.size))
@@ -104,7 +104,7 @@ def along(name: str) -> Callable[..., Array]:
 
     def call(x: Array, /, axis: int) -> Array:
         if type(x) is not BatchedArray:
-            return plain(x, axis)
+            return getattr(below((x,)), name)(x, axis)
         value = x.value if x.ndim else x.value.reshape((x.value.shape[0], 1))
         return BatchedArray(
             getattr(below((value,)), name)(value, behind(axis, max(x.ndim, 1))), x.level
@@ -141,7 +141,7 @@ def _broadcast(name: str) -> Callable[..., Array]:
 
     def call(x: Array, shape: Shape) -> Array:
         if type(x) is not BatchedArray:
-            return plain(x, shape)
+            return getattr(below((x,)), name)(x, shape)
         value = x.value
         n = value.shape[0]
         padded = value.reshape((n, *(1,) * (len(shape) - x.ndim), *value.shape[1:]))
@@ -177,7 +177,7 @@ def axiswise(name: str) -> Callable[..., Array]:
 
     def call(x: Array, *arguments: Any, **parameters: Any) -> Array:
         if type(x) is not BatchedArray:
-            return plain(x, *arguments, **parameters)
+            return getattr(below((x,)), name)(x, *arguments, **parameters)
         made = getattr(below((x.value,)), name)(x.value, *arguments, **parameters)
         if isinstance(made, tuple):
             return tuple(BatchedArray(m, x.level) for m in made)
@@ -193,7 +193,7 @@ def last_axes(name: str) -> Callable[..., Array]:
 
     def call(x: Array, y: Array, *arguments: Any, **parameters: Any) -> Array:
         if top((x, y)) is None:
-            return plain(x, y, *arguments, **parameters)
+            return getattr(below((x,)), name)(x, y, *arguments, **parameters)
         level, values = together((x, y))
         made = getattr(below(values), name)(*values, *arguments, **parameters)
         return BatchedArray(made, level)

@@ -26,6 +26,7 @@ from adjoint.array.batched.levels import (
     top,
 )
 from adjoint.array.batched.movement import behind, together
+from adjoint.array.traced import TracedArray
 
 __all__ = [
     "diagonal",
@@ -145,7 +146,7 @@ class _Places:
 
 
 def _is_array(item: Any) -> bool:
-    return isinstance(item, np.ndarray | BatchedArray | np.generic)
+    return isinstance(item, np.ndarray | BatchedArray | TracedArray | np.generic)
 
 
 def take(x: Array, index: Any) -> Array:

@@ -1,0 +1,392 @@
+"""Programs: a derivative of graphs that are built alike, as one function of plain NumPy.
+
+In: a function that walks a graph.  Out: the `Derivation` that does the same by a `Program`, made
+from the steps of a `Trace`, where graphs like this one were met before.
+
+Note [Programs]
+    A function that is differentiated at many points records the same graph each time, with other
+    numbers. Walking that graph costs some microseconds per node, more than NumPy's work on small
+    arrays. So the second time that a graph of one kind is met, its derivative is computed on traced
+    arrays, and what that did is written as the text of a function: straight calls of NumPy, without
+    what nobody needs, without what is the same every time. From the third time on that function
+    runs. The function that is differentiated runs every time, and its graph is compared with the
+    one for which the program was made: where it took another way, another program is needed, and
+    until there is one the graph is walked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from adjoint.array import numpy_
+from adjoint.array.batched.blocks import written_out
+from adjoint.array.descriptor import describe
+from adjoint.array.silence import restore, silence
+from adjoint.array.traced import Attribute, Method, Step, TracedArray, Untraceable, item
+from adjoint.core import mode as modes
+from adjoint.core.duals import open_levels
+from adjoint.core.mode import get_mode, mode_bits
+from adjoint.derivatives.tape import Tape, fingerprint, nodes_behind
+
+__all__ = ["Derivation", "Program", "is_large", "release"]
+
+Array = Any
+Walk = Callable[..., list[Array]]
+
+_LARGE = 1 << 16  # elements
+_CONSTANTS = 1 << 23  # bytes of constants that a program may keep
+_KEPT, _SEEN = 64, 1024
+
+_SIGNS = {
+    np.add: "+",
+    np.subtract: "-",
+    np.multiply: "*",
+    np.divide: "/",
+    np.power: "**",
+    np.matmul: "@",
+    np.greater: ">",
+    np.greater_equal: ">=",
+    np.less: "<",
+    np.less_equal: "<=",
+    np.equal: "==",
+}
+
+
+def _add_at(total: Array, index: Any, term: Array) -> Array:
+    """``total[index] += term``, which is what adding zeros with a part in them amounts to."""
+    part = total[index]
+    np.add(part, term, part)
+    return total
+
+
+class Program:
+    """The function that some steps amount to; ``text`` is how it reads."""
+
+    def __init__(self, tape: Tape, extras: Sequence[TracedArray], results: list[Any]) -> None:
+        self._constants: dict[str, Any] = {}
+        self._names: dict[int, str] = {}
+        self._known: dict[Any, str] = {}
+        self._extras = [describe(e.value) for e in extras]
+        steps = _needed(tape.trace.steps, results)
+        steps = _together(steps, results)
+        used = {n for s in steps for n in _numbers((s.args, s.kwargs))}
+        used |= _numbers(results)
+        others = {a.number for a in extras}
+        inputs = [a for a in tape.trace.inputs if a.number in used - others]
+        self.load = tape.loader(inputs)
+        for array in (*inputs, *extras):
+            self._names[array.number] = f"x{len(self._names)}"
+        given = [*(self._names[a.number] for a in inputs), *(self._names[a.number] for a in extras)]
+        lines = [f"def compute({', '.join(given)}):"]
+        shared = [a.value for a in (*inputs, *extras)]
+        last = _last_uses(steps, results)
+        for k, step in enumerate(steps):
+            lines.append(f"    {self._line(step)}")
+            lines += [f"    del {self._names[n]}" for n in last.get(k, ())]
+        lines.append(f"    return [{', '.join(self._results(results, shared))}]")
+        self.text = "\n".join(lines)
+        kept = [c for c in self._constants.values() if isinstance(c, np.ndarray)]
+        if sum(c.nbytes for c in kept) > _CONSTANTS:
+            raise Untraceable("too many numbers that are always the same")
+        scope = dict(self._constants)
+        exec(self.text, scope)
+        self.compute: Callable[..., list[Array]] = scope["compute"]
+
+    def takes(self, extras: Sequence[Array]) -> bool:
+        """Whether the further arrays are like those that the program was made for."""
+        return [describe(e) for e in extras] == self._extras
+
+    def run(self, loaded: list[Array], extras: Sequence[Array]) -> list[Array]:
+        """The results for the numbers of a graph."""
+        modes.pauses[0] += 1  # as in a walk
+        token = silence()
+        try:
+            return self.compute(*loaded, *extras)
+        finally:
+            restore(token)
+
+    # ---- text --------------------------------------------------------------------------------
+
+    def _line(self, step: Step) -> str:
+        name = self._names[step.out] = f"t{step.out}"
+        return f"{name} = {self._call(step)}"
+
+    def _call(self, step: Step) -> str:
+        function, args, kwargs = step.function, step.args, step.kwargs
+        if function in (np.add.reduce, np.maximum.reduce) and len(args) == 1:
+            args = (args[0], kwargs.get("axis"), kwargs.get("dtype"), None)
+            kwargs = {"keepdims": True} if step.kwargs.get("keepdims") else {}
+        given = [self._text(a) for a in args]
+        if function in _SIGNS and len(given) == 2 and not kwargs:
+            return f"{given[0]} {_SIGNS[function]} {given[1]}"
+        if function is np.negative and not kwargs:
+            return f"-{given[0]}"
+        if function is item:
+            return f"{given[0]}[{given[1]}]"
+        if isinstance(function, Attribute):
+            return f"{given[0]}.{function.name}"
+        given_named = [f"{k}={self._text(v)}" for k, v in kwargs.items()]
+        if isinstance(function, Method):
+            return f"{given[0]}.{function.name}({', '.join(given[1:])})"
+        return f"{self._constant(function)}({', '.join(given + given_named)})"
+
+    def _text(self, x: Any) -> str:
+        if type(x) is TracedArray:
+            return self._names[x.number]
+        if x is None or type(x) in (bool, int, str):
+            return repr(x) if type(x) is not int or x >= 0 else f"({x})"
+        if type(x) in (tuple, list) and _numbers(x):
+            inner = ", ".join(map(self._text, x))
+            return f"[{inner}]" if type(x) is list else f"({inner},)"
+        return self._constant(x)
+
+    def _constant(self, value: Any) -> str:
+        name = self._known.get(id(value))
+        if name is None:
+            plain = getattr(value, "__name__", "")
+            name = plain if plain.isidentifier() and callable(value) else "c"
+            name = (
+                f"{name}{len(self._constants)}" if name == "c" or name in self._constants else name
+            )
+            self._constants[name] = value
+            self._known[id(value)] = name
+        return name
+
+    def _results(self, results: list[Any], shared: list[Array]) -> list[str]:
+        """What is returned: never memory of the graph, of a constant or of another result."""
+        texts = []
+        for result in results:
+            if result is None:
+                texts.append("None")
+                continue
+            text = self._text(result)
+            value = result.value if type(result) is TracedArray else result
+            owned = type(result) is TracedArray and not any(
+                isinstance(other, np.ndarray) and np.may_share_memory(value, other)
+                for other in (*shared, *self._constants.values())
+            )
+            texts.append(
+                text
+                if owned and isinstance(value, np.ndarray)
+                else f"{self._constant(np.array)}({text})"
+            )
+            shared.append(value)
+        return texts
+
+
+def _numbers(x: Any) -> set[int]:
+    """The numbers of the traced arrays in something."""
+    if type(x) is TracedArray:
+        return {x.number}
+    if type(x) in (tuple, list):
+        return {n for part in x for n in _numbers(part)}
+    if type(x) is dict:
+        return _numbers(list(x.values()))
+    return set()
+
+
+def _needed(steps: list[Step], results: list[Any]) -> list[Step]:
+    """The steps that lead to the results."""
+    wanted, kept = _numbers(results), []
+    for step in reversed(steps):
+        if step.out in wanted:
+            kept.append(step)
+            wanted |= _numbers((step.args, step.kwargs))
+    return kept[::-1]
+
+
+def _together(steps: list[Step], results: list[Any]) -> list[Step]:
+    """The steps with sums of parts that are put into zeros made of one array of zeros."""
+    uses: dict[int, int] = dict.fromkeys(_numbers(results), 2)
+    for step in steps:
+        for n in _numbers((step.args, step.kwargs)):
+            uses[n] = uses.get(n, 0) + 1
+    made = {step.out: step for step in steps}
+    dropped = set()
+    changed = []
+    for step in steps:
+        if step.function is np.add and len(step.args) == 2 and not step.kwargs:
+            for total, part in (step.args, step.args[::-1]):
+                if not _may_be_written(total, made, uses) or type(part) is not TracedArray:
+                    continue
+                into = made.get(part.number)
+                if into is None or into.function is not numpy_.slice_into or uses[part.number] > 1:
+                    continue
+                if total.shape != part.shape or total.dtype != part.dtype:
+                    continue
+                dropped.add(part.number)
+                index = into.args[2] if isinstance(into.args[2], tuple) else (into.args[2],)
+                if ... not in index:  # so that the part of integers is a view, too
+                    index = (*index, ...)
+                step = Step(_add_at, (total, index, into.args[0]), {}, step.out)
+                made[step.out] = step
+                break
+        changed.append(step)
+    return [step for step in changed if step.out not in dropped]
+
+
+def _may_be_written(total: Any, made: dict[int, Step], uses: dict[int, int]) -> bool:
+    """Whether an array is new and nobody else's."""
+    if type(total) is not TracedArray or uses[total.number] > 1 or not total.ndim:
+        return False
+    step = made.get(total.number)
+    if step is None:
+        return False
+    return isinstance(step.function, np.ufunc) or step.function in (numpy_.slice_into, _add_at)
+
+
+def _last_uses(steps: list[Step], results: list[Any]) -> dict[int, list[int]]:
+    """After which step large arrays are not needed any more."""
+    size = {s.out: 0 for s in steps}
+    arrays: dict[int, TracedArray] = {}
+    last: dict[int, int] = {}
+    for k, step in enumerate(steps):
+        for x in _traced((step.args, step.kwargs)):
+            arrays[x.number] = x
+            last[x.number] = k
+    for n in _numbers(results):
+        last.pop(n, None)
+    found: dict[int, list[int]] = {}
+    for n, k in last.items():
+        if n in size and getattr(arrays[n].value, "nbytes", 0) > 1 << 16:
+            found.setdefault(k, []).append(n)
+    return found
+
+
+def _traced(x: Any) -> list[TracedArray]:
+    if type(x) is TracedArray:
+        return [x]
+    if type(x) in (tuple, list):
+        return [t for part in x for t in _traced(part)]
+    if type(x) is dict:
+        return _traced(list(x.values()))
+    return []
+
+
+class Derivation:
+    """A derivative of a recorded result, by a program where graphs like its own were met before.
+
+    ``walk(output, points, *extras)`` computes it: raw arrays (or None) for a tensor that depends on
+    the points, and further arrays. It must do so on traced arrays all the same.
+    """
+
+    def __init__(self, walk: Walk) -> None:
+        self.walk = walk
+        self._kept: dict[Any, list[Program]] = {}
+        self._seen: dict[Any, bool] = {}
+        self._count = 0
+
+    def __call__(self, output: Any, points: Sequence[Any], *extras: Array) -> list[Array]:
+        """What ``walk`` gives."""
+        found = self.recall(output, points, *extras)
+        if found is None:
+            self.learn(output, points, *extras)
+            found = self.walk(output, points, *extras)
+        return found
+
+    def recall(self, output: Any, points: Sequence[Any], *extras: Array) -> list[Array] | None:
+        """The derivative by a program that is there; None where the graph is to be walked."""
+        root = output._edge
+        kept = self._kept.get(root.desc)
+        if kept is None or root.leaf or _is_special():
+            return None
+        leaves = [p._edge for p in points]
+        for i, program in enumerate(kept):
+            try:
+                loaded = program.load(root, leaves)
+            except (AttributeError, ValueError):  # another kind of edge, another number of leaves
+                continue
+            if loaded is not None and program.takes(extras):
+                if i:  # the last one is tried first
+                    kept.insert(0, kept.pop(i))
+                return program.run(loaded, extras)
+        return None
+
+    def learn(self, output: Any, points: Sequence[Any], *extras: Array) -> None:
+        """Note a graph; the second time make a program of it."""
+        root, leaves = output._edge, [p._edge for p in points]
+        if root.leaf or _is_special():
+            return
+        if any(map(is_large, (output, *points))):
+            return
+        try:
+            mark = fingerprint(root, leaves), tuple([describe(e) for e in extras])
+        except Untraceable:
+            return
+        again = self._seen.get(mark)
+        if again is None and len(self._seen) >= _SEEN:
+            self._seen.clear()
+        self._seen[mark] = again is None
+        if not again:
+            return
+        try:
+            program = self._make(output, points, extras)
+        except Exception:  # whatever it is: the walk says it better, or it does not happen there
+            return
+        if self._count >= _KEPT:
+            self._kept.clear()
+            self._seen.clear()
+            self._count = 0
+        self._count += 1
+        self._kept.setdefault(root.desc, []).insert(0, program)
+
+    def _make(self, output: Any, points: Sequence[Any], extras: tuple[Array, ...]) -> Program:
+        """A program that gives what the walk gives, and leaves the blocks no earlier.
+
+        Raises: Untraceable where there is none.
+        """
+        before = written_out[0]
+        expected = self.walk(output, points, *extras)
+        times = written_out[0] - before
+        tape = Tape(output._edge, [p._edge for p in points])
+        given = [tape.trace.input(e) for e in extras]
+        before = written_out[0]
+        with mode_bits(on=modes.LIBRARIES):
+            results = self.walk(tape.output, tape.points, *given)
+        if written_out[0] - before > times:
+            raise Untraceable("blocks that the walk keeps are written out")
+        program = Program(tape, given, results)
+        loaded = program.load(output._edge, [p._edge for p in points])
+        if loaded is None or not _agree(program.run(loaded, extras), expected):
+            raise Untraceable("the program gives something else")
+        return program
+
+
+def is_large(tensor: Any) -> bool:
+    """Whether NumPy's work on a tensor takes so long that no program is made."""
+    return math.prod(tensor._desc.shape) > _LARGE
+
+
+def _is_special() -> bool:
+    """Whether walks have to do more than compute, or meet other arrays than NumPy's."""
+    return bool(get_mode() & ~modes.GRAD or open_levels)
+
+
+def _agree(found: list[Array], expected: list[Array]) -> bool:
+    """Whether two lists of results are the same up to rounding."""
+    for a, b in zip(found, expected, strict=True):
+        if (a is None) != (b is None):
+            return False
+        if a is not None:
+            b = getattr(b, "value", b)  # of a batched array
+            if a.shape != b.shape or a.dtype != b.dtype:
+                return False
+            tolerance = float(np.sqrt(np.finfo(a.dtype).eps))
+            if not np.allclose(a, b, tolerance, tolerance, equal_nan=True):
+                return False
+    return True
+
+
+def release(root: Any, leaves: Sequence[Any]) -> None:
+    """Free what the nodes between ``root`` and ``leaves`` saved, as a walk that keeps nothing."""
+    nodes = nodes_behind(root)
+    needed = set(leaves)
+    for node in sorted(nodes, key=lambda node: node.seq):
+        if any(e is not None and (e if e.leaf else e.node) in needed for e in node.edges):
+            needed.add(node)
+            if node.plan.frees:
+                node.saved = None
