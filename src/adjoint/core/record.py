@@ -22,7 +22,7 @@ from adjoint.core.duals import open_levels
 from adjoint.core.engine import running
 from adjoint.core.forward import push
 from adjoint.core.hooks import NodeHooks
-from adjoint.core.libraries import straight
+from adjoint.core.libraries import batched, outside, straight
 from adjoint.core.masked import composed, mark_results, masked, masked_forward
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node, OutEdge, next_seq
@@ -35,34 +35,25 @@ from adjoint.core.views import MULTI_OUTPUT, InvalidEdge, link_view
 __all__ = ["apply", "compute", "record"]
 
 _new = object.__new__
+_NOTHING = object()
 
 
 def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """Call ``op``; return its result (a tuple of results for an operator with several)."""
     mode = get_mode()
+    raw_out: Any = None
     if mode & modes.LIBRARIES:
-        made = straight(op, operands, mode)
+        made = straight(op, operands, params, mode)
+        if made is None:
+            made = outside(op, operands, params, mode)
         if made is not None:
             return made
-    if not mode & modes.OVERRIDES_OFF:
-        for operand in operands:
-            if isinstance(operand, TensorBase) and operand.__torch_function__ is not None:
-                return _override(op, operands, params)
-    if op.promoted:
-        for i, operand in enumerate(operands):
-            if not isinstance(operand, TensorBase | int | float | complex | np.generic):
-                if isinstance(operand, np.ndarray):
-                    converted = (*operands[:i], make_tensor(operand), *operands[i + 1 :])
-                    return apply(op, converted, params)
-                if operand is not None or i in op.promoted:
-                    return _refuse(op, operands, i)
-    if op.check is not None:
-        op.check(operands)
-    if get_mode() & modes.MASKED and get_mode() & modes.GRAD:
-        product = composed(op, operands, params)
-        if product is not None:
-            return product
-    raw_out, _ = compute(op, operands, params)
+        raw_out = batched(op, operands, params, mode)
+    if raw_out is None:
+        early = _before(op, operands, params, mode)
+        if early is not _NOTHING:
+            return early
+        raw_out, _ = compute(op, operands, params)
     if type(raw_out) is tuple:
         library = library_of(raw_out)
         if library is not None:
@@ -100,6 +91,31 @@ def apply(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
     if mode & modes.MASKED:
         mark_results(op, operands, made)
     return made
+
+
+def _before(op: Op, operands: tuple[Any, ...], params: dict[str, Any], mode: int) -> Any:
+    """What comes before computing: subclasses, operands of other kinds, checks; what they give
+    instead of computing, or `_NOTHING`.
+    """
+    if not mode & modes.OVERRIDES_OFF:
+        for operand in operands:
+            if isinstance(operand, TensorBase) and operand.__torch_function__ is not None:
+                return _override(op, operands, params)
+    if op.promoted:
+        for i, operand in enumerate(operands):
+            if not isinstance(operand, TensorBase | int | float | complex | np.generic):
+                if isinstance(operand, np.ndarray):
+                    converted = (*operands[:i], make_tensor(operand), *operands[i + 1 :])
+                    return apply(op, converted, params)
+                if operand is not None or i in op.promoted:
+                    return _refuse(op, operands, i)
+    if op.check is not None:
+        op.check(operands)
+    if mode & modes.MASKED and mode & modes.GRAD:
+        product = composed(op, operands, params)
+        if product is not None:
+            return product
+    return _NOTHING
 
 
 def _refuse(op: Op, operands: tuple[Any, ...], i: int) -> Any:
@@ -200,6 +216,9 @@ def _broadcast_mismatch(op: Op, raws: list[Any]) -> str | None:
 
 def common_dtype(op: Op, operands: tuple[Any, ...]) -> dtypes.dtype:
     """The dtype in which ``op`` computes on these operands."""
+    shared = _shared_dtype(op, operands)
+    if shared is not None:
+        return shared
     tensors: list[dtypes.dtype] = []
     zero_dim: list[dtypes.dtype] = []
     numbers: list[Any] = []
@@ -214,6 +233,27 @@ def common_dtype(op: Op, operands: tuple[Any, ...]) -> dtypes.dtype:
     if op.to_float and wanted.category < dtypes.FLOATING:
         wanted = dtypes.get_default_dtype()
     return wanted
+
+
+def _shared_dtype(op: Op, operands: tuple[Any, ...]) -> dtypes.dtype | None:
+    """The dtype of all tensors among the operands, where numbers beside them change nothing."""
+    shared: dtypes.dtype | None = None
+    least = dtypes.FLOATING if op.to_float else dtypes.BOOL
+    for i in range(len(operands)) if op.variadic else op.promoted:
+        operand = operands[i]
+        if isinstance(operand, TensorBase):
+            dtype = operand._desc.dtype
+            if shared is None:
+                shared = dtype
+            elif dtype is not shared:
+                return None
+        elif type(operand) is float:
+            least = dtypes.FLOATING
+        elif type(operand) is int:
+            least = max(least, dtypes.INTEGRAL)
+        elif operand is not None:
+            return None
+    return None if shared is None or shared.category < least else shared
 
 
 def _promote(op: Op, operands: tuple[Any, ...], raws: list[Any]) -> None:

@@ -36,6 +36,10 @@ class Mapping:
         """The function's name, for messages."""
         return _name(self.func)
 
+    def start(self) -> str:
+        """How messages about ``in_dims`` begin."""
+        return f"vmap({self.name}, in_dims={self.in_dims}, ...)(<inputs>): "
+
     def no_dim_for_samples(self) -> ValueError:
         """The error for a result that differs from sample to sample where ``out_dims`` is None."""
         name = self.name
@@ -96,17 +100,15 @@ def mapped_inputs(mapping: Mapping, args: tuple[Any, ...]) -> Inputs:
     Raises: ValueError where ``in_dims`` does not fit them.
     """
     in_dims = mapping.in_dims
-    name = mapping.name
-    start = f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): "
     if not isinstance(in_dims, int | tuple):
         raise ValueError(
-            f"{start}expected `in_dims` to be int or a (potentially nested) tuple matching the "
-            f"structure of inputs, got: {type(in_dims)}."
+            f"{mapping.start()}expected `in_dims` to be int or a (potentially nested) tuple "
+            f"matching the structure of inputs, got: {type(in_dims)}."
         )
     if not args:
         raise ValueError(
-            f"vmap({name})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you "
-            "are trying to vmap over a function with no inputs. The latter is unsupported."
+            f"vmap({mapping.name})(<inputs>): got no inputs. Maybe you forgot to add inputs, or "
+            "you are trying to vmap over a function with no inputs. The latter is unsupported."
         )
     leaves: Sequence[Any]
     dims: list[Any] | None
@@ -120,12 +122,12 @@ def mapped_inputs(mapping: Mapping, args: tuple[Any, ...]) -> Inputs:
         if dims is None:
             given = tree_flatten(in_dims)[1]
             raise ValueError(
-                f"{start}in_dims is not compatible with the structure of `inputs`. in_dims has "
-                f"structure {given} but inputs has structure {spec}."
+                f"{mapping.start()}in_dims is not compatible with the structure of `inputs`. "
+                f"in_dims has structure {given} but inputs has structure {spec}."
             )
     for k, (leaf, dim) in enumerate(zip(leaves, dims)):
         if dim is not None:
-            dims[k] = _checked(leaf, dim, start)
+            dims[k] = _checked(leaf, dim, mapping)
     return Inputs(leaves, dims, spec)
 
 
@@ -140,22 +142,22 @@ def _is_flat(in_dims: Any, args: tuple[Any, ...]) -> bool:
     )
 
 
-def _checked(leaf: Any, dim: Any, start: str) -> int:
+def _checked(leaf: Any, dim: Any, mapping: Mapping) -> int:
     if not isinstance(dim, int):
         raise ValueError(
-            f"{start}Got in_dim={dim} for an input but in_dim must be either an integer "
+            f"{mapping.start()}Got in_dim={dim} for an input but in_dim must be either an integer "
             "dimension or None."
         )
     if not isinstance(leaf, TensorBase):
         raise ValueError(
-            f"{start}Got in_dim={dim} for an input but the input is of type {type(leaf)}. "
-            "We cannot vmap over non-Tensor arguments, please use None as the respective "
-            "in_dim"
+            f"{mapping.start()}Got in_dim={dim} for an input but the input is of type "
+            f"{type(leaf)}. We cannot vmap over non-Tensor arguments, please use None as the "
+            "respective in_dim"
         )
     ndim = len(leaf._desc.shape)
     if not -ndim <= dim < ndim:
         raise ValueError(
-            f"{start}Got in_dim={dim} for some input, but that input is a Tensor of "
+            f"{mapping.start()}Got in_dim={dim} for some input, but that input is a Tensor of "
             f"dimensionality {ndim} so expected in_dim to satisfy -{ndim} <= in_dim < "
             f"{ndim}."
         )

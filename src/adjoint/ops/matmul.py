@@ -313,5 +313,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         lead = input.shape[:-1]
         flat = reshape(input, (math.prod(lead), input.shape[-1]))
         return reshape(addmm(bias, flat, _t(weight)), (*lead, weight.shape[0]))
-    out = matmul(input, weight.t())
+    if input._desc.type.levels and input.ndim == 1 and weight.ndim == 2:
+        out = mv(weight, input)  # rows of all samples of vmap: one product
+    else:
+        out = matmul(input, weight.t())
     return out if bias is None else add(out, bias)

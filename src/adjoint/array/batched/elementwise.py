@@ -70,10 +70,13 @@ def lift(pull: Callable[..., Any], node: Any, g: BatchedArray) -> Any:
     return [wrapped(f) for f in found] if isinstance(found, list | tuple) else wrapped(found)
 
 
-def straight(kernel: Callable[..., Any], a: Array, b: Array) -> Array | None:
-    """``kernel``, element by element, of one array or of two (``b`` may be None), all samples open.
+def straight(
+    kernel: Callable[..., Any], a: Array, b: Array, a_desc: Any, b_desc: Any
+) -> tuple[Array, Any] | None:
+    """``kernel``, element by element, of one array or of two (``b`` may be None): the result, and
+    its descriptor where that is an operand's.
 
-    None where they do not broadcast as they are, or where tiles pay.
+    None where they do not broadcast as they are, a level is over, or tiles pay.
     """
     if type(a) is BatchedArray:
         level, value = a.level, a.value
@@ -85,13 +88,31 @@ def straight(kernel: Callable[..., Any], a: Array, b: Array) -> Array | None:
             other = b
             if b is not None and b.ndim >= value.ndim:
                 return None
-    elif type(b) is BatchedArray:
-        level, value, other = b.level, a, b.value
+        desc = a_desc
+    else:
+        if type(b) is not BatchedArray:
+            return None
+        level, value, other, desc = b.level, a, b.value, b_desc
         if value.ndim >= other.ndim:
             return None
-    elif b is None:
-        return None if a.size >= LARGE else kernel(a)
-    else:
-        return None if a.size >= LARGE or b.size >= LARGE else kernel(a, b)
-    made = straight(kernel, value, other)
-    return BatchedArray(made, level) if made is not None and level.open else None
+    if not level.open:
+        return None
+    if type(value) is BatchedArray or type(other) is BatchedArray:
+        made = _deeper(kernel, value, other)
+        return None if made is None else (BatchedArray(made, level), None)
+    whole = value if desc is a_desc else other
+    if whole.size >= LARGE:
+        return None
+    made = kernel(value) if other is None else kernel(value, other)
+    same = made.shape == whole.shape and made.dtype is whole.dtype
+    return BatchedArray(made, level), desc if same else None
+
+
+def _deeper(kernel: Callable[..., Any], a: Array, b: Array) -> Array | None:
+    """The same below the innermost level, where both may be NumPy's."""
+    if type(a) is BatchedArray or type(b) is BatchedArray:
+        found = straight(kernel, a, b, None, None)
+        return None if found is None else found[0]
+    if a.size >= LARGE or (b is not None and b.size >= LARGE):
+        return None
+    return kernel(a) if b is None else kernel(a, b)

@@ -295,7 +295,11 @@ class BatchedArray:
         return made
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        put_into(self, index if isinstance(index, tuple) else (index,), value)
+        own = index is ... and type(value) is BatchedArray and value.level is self.level
+        if own and value.value.shape == self.value.shape:
+            self.value[...] = value.value
+        else:
+            put_into(self, index if isinstance(index, tuple) else (index,), value)
 
     def fill(self, value: Any) -> None:
         """Write one value everywhere."""
@@ -405,6 +409,9 @@ def aligned(arrays: Any) -> tuple[Level, list[Any]]:
     """
     level = top(arrays)
     assert level is not None
+    alike = [a.value for a in arrays if type(a) is BatchedArray and a.level is level]
+    if len(alike) == len(arrays) and len({v.ndim for v in alike}) == 1:
+        return level, alike
     ndim = max([getattr(a, "ndim", 0) for a in arrays])
     values = []
     for a in arrays:

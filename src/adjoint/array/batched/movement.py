@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from adjoint.array import numpy_
 from adjoint.array.batched.elementwise import below
 from adjoint.array.batched.levels import BatchedArray, spread, top
@@ -68,10 +70,12 @@ def reduction(name: str) -> Callable[..., Array]:
     def call(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
         if type(x) is not BatchedArray:
             return getattr(below((x,)), name)(x, axis, keepdims)
-        ndim, value = x.ndim, x.value
+        value = x.value
+        ndim = value.ndim - 1
         axes = range(ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-        found = getattr(below((value,)), name)
-        return BatchedArray(found(value, tuple(behind(a, ndim) for a in axes), keepdims), x.level)
+        moved = tuple([a % ndim + 1 for a in axes])
+        function = plain if type(value) is np.ndarray else call
+        return BatchedArray(function(value, moved, keepdims), x.level)
 
     call.__name__, call.__doc__ = name, plain.__doc__
     return call
