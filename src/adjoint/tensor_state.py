@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import dtypes
-from adjoint.array.batched.level import need_memory
+from adjoint.array.batched.level import need_memory, stack
 from adjoint.array.descriptor import cut_off
 from adjoint.core import backward as backward_
 from adjoint.core import errors
@@ -21,6 +21,7 @@ from adjoint.core.duals import drop_tangent, levels_of, redescribe, usual_descri
 from adjoint.core.inplace import check_data
 from adjoint.core.mode import INFERENCE, LIBRARIES, get_mode
 from adjoint.core.node import AccumulateGrad, node_of
+from adjoint.core.room import link_alias
 from adjoint.core.tensor_base import Counter, TensorBase, make_tensor
 from adjoint.core.views import adopt_views, import_retain
 from adjoint.tensor_facts import TensorFacts
@@ -201,6 +202,8 @@ class TensorState(TensorFacts):
         made._counter = self._version_counter()
         if self._side is not None and self._side.inference:
             made._rare().inference = True
+        if get_mode() & LIBRARIES and stack.get():
+            link_alias(self, made)
         return made
 
     def detach_(self) -> Any:
@@ -231,6 +234,8 @@ class TensorState(TensorFacts):
             array = cut_off(array)
         made = make_tensor(array, None, usual_descriptor(self._desc))
         made._counter = Counter()
+        if get_mode() & LIBRARIES and stack.get():
+            link_alias(self, made)
         return made
 
     @data.setter

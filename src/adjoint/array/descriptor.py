@@ -91,6 +91,19 @@ class ArrayType:
             found = self.shapes[shape] = Descriptor(self, tuple(shape), ARRAY)
         return found
 
+    def loose(self, shape: tuple[int, ...]) -> Descriptor:
+        """A descriptor that nobody keeps, of an array that no straight path takes."""
+        made = Descriptor(self, shape, ARRAY if shape else ZERO_D)
+        made.result = None  # type: ignore[assignment]
+        return made
+
+    def dissolve(self) -> None:
+        """Forget all descriptors: from now on they are part of no reference cycle."""
+        for desc in (self.scalar, self.zero_d, *self.shapes.values()):
+            desc.result = None  # type: ignore[assignment]
+        self.shapes.clear()
+        del self.scalar, self.zero_d
+
     def constant(self, number: Any) -> Any:
         """A NumPy scalar of this type for a Python number, kept for the next time.
 

@@ -23,6 +23,7 @@ from adjoint.autograd.function_vmap import backward_by_sample
 from adjoint.core import errors
 from adjoint.core import mode as modes
 from adjoint.core.duals import ceiling, copy_tangents, usual_descriptor, without
+from adjoint.core.looping import without_frames
 from adjoint.core.masked import mark, unmarked
 from adjoint.core.mode import mode_bits
 from adjoint.core.node import Node, OutEdge
@@ -267,7 +268,8 @@ def _call_backward(node: BackwardCFunction, grads: list[Any]) -> tuple[Any, ...]
     try:
         results = _ask(node, context, grads)
     except BatchedValueError as error:
-        results = backward_by_sample(error, context, grads, lambda c, g: _ask(node, c, g))
+        reason = without_frames(error)
+        results = backward_by_sample(reason, context, grads, lambda c, g: _ask(node, c, g))
     found: list[Any] = []
     for i, (result, is_tensor) in enumerate(zip(results, context._tensors)):
         if not is_tensor:

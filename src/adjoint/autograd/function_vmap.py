@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from adjoint.array.batched.draws import rewind
 from adjoint.array.batched.levels import BatchedValueError, Level, stack
-from adjoint.core.looping import note_loop
+from adjoint.core.looping import note_loop, without_frames
 from adjoint.core.tensor_base import TensorBase, birthplace
 from adjoint.ops.batching import enter, has_level, inside, leave
 from adjoint.ops.create import zeros_like
@@ -59,7 +59,7 @@ def apply_batched(
         written = versions != _versions(args)
         if written or not level.size or not any(has_level(t, level) for t in _tensors(args)):
             raise
-        reason = error
+        reason = without_frames(error)
     return _by_sample(cls, args, level, reason, plain)
 
 
@@ -248,5 +248,6 @@ def backward_by_sample(
         try:
             rows.append(ask(one, samples.of(grads, i)))
         except BatchedValueError as inner:
-            rows.append(backward_by_sample(inner, one, samples.of(grads, i), ask, True))
+            deeper = without_frames(inner)
+            rows.append(backward_by_sample(deeper, one, samples.of(grads, i), ask, True))
     return tuple([_joined(column, level, error) for column in zip(*rows)])

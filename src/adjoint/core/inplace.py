@@ -28,11 +28,18 @@ from adjoint.core.mode import get_mode
 from adjoint.core.node import Node
 from adjoint.core.op import Op
 from adjoint.core.record import common_dtype, compute, record
-from adjoint.core.room import born_in, make_room
+from adjoint.core.room import born_in, make_room, owner_of
 from adjoint.core.tensor_base import Counter, TensorBase, make_tensor
 from adjoint.core.views import InvalidEdge, invalid_view, rebase, refresh_views
 
-__all__ = ["apply_inplace", "bump", "check_data", "check_writable", "has_room", "note_write"]
+__all__ = [
+    "apply_inplace",
+    "bump",
+    "check_data",
+    "check_writable",
+    "has_room",
+    "note_write",
+]
 
 # ---- rules ---------------------------------------------------------------------------------------
 
@@ -210,8 +217,7 @@ def has_room(t: Any, levels: tuple[Any, ...]) -> bool:
     """Whether ``t`` may be written with a value for each sample of ``levels``: it has one, or was
     made inside.
     """
-    side = t._side
-    born = born_in(t if side is None or side.base is None else side.base)
+    born = born_in(owner_of(t))
     own = t._desc.type.levels
     return all(level in own or born >= level.number for level in levels)
 
@@ -227,8 +233,7 @@ def check_data(t: Any, value: Any) -> None:
 
 def note_write(t: Any) -> None:
     """Let the open levels know that ``t`` was overwritten, if it is older than they are."""
-    side = t._side
-    born = born_in(t if side is None or side.base is None else side.base)
+    born = born_in(owner_of(t))
     for level in stack.get():
         if born < level.number:
             level.wrote = True

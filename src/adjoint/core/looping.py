@@ -10,10 +10,17 @@ import sys
 import warnings
 from typing import Any
 
-__all__ = ["note_loop"]
+__all__ = ["note_loop", "without_frames"]
 
 
-def note_loop(name: str, size: int, reason: BaseException) -> None:
+def without_frames(error: Any) -> Any:
+    """``error``, which remembers its place as text: its frames would keep it, and all they hold."""
+    error.place = _place(error)
+    error.__context__ = None
+    return error.with_traceback(None)
+
+
+def note_loop(name: str, size: int, reason: Any) -> None:
     """Warn that ``name`` is run ``size`` times because of ``reason``."""
     level, frame = 2, _outside(sys._getframe(1))
     here: Any = sys._getframe(1)
@@ -21,7 +28,7 @@ def note_loop(name: str, size: int, reason: BaseException) -> None:
         here, level = here.f_back, level + 1
     warnings.warn(
         f"vmap: {name} is run sample by sample, {size} times, because it needs a value where there "
-        f"is one for each sample: {getattr(reason, 'what', 'a value')}{_place(reason)}.",
+        f"is one for each sample: {reason.what}{reason.place}.",
         UserWarning,
         stacklevel=level,
     )

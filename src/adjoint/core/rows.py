@@ -47,4 +47,4 @@ def open_rows(size: int, randomness: str = "error") -> Iterator[Any]:
         with inside(level):
             yield level
     finally:
-        level.open = False
+        level.close()

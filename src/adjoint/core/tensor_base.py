@@ -79,6 +79,8 @@ class Side:
     inference = False
     tangents: Any = None
     cotangent = False  # see core/masked.py, Note [Cotangents that users see]
+    source: TensorBase | None = None  # inside vmap: what it shares memory with, off the tape,
+    aliases: tuple[weakref.ref[TensorBase], ...] = ()  # and who with it
     born = 0  # the innermost transform in which it was made, where its descriptor does not tell
 
 

@@ -21,7 +21,7 @@ from adjoint.array.batched.draws import rewind
 from adjoint.array.batched.levels import BatchedValueError, Level
 from adjoint.array.batched.levels import stack as open_levels
 from adjoint.core import mode as modes
-from adjoint.core.looping import note_loop
+from adjoint.core.looping import note_loop, without_frames
 from adjoint.core.mode import get_mode
 from adjoint.core.tensor_base import TensorBase
 from adjoint.func.trees import TreeSpec, tree_flatten, tree_unflatten
@@ -131,9 +131,9 @@ class _Mapped:
         except BatchedValueError as error:
             if level not in error.levels or level.wrote:
                 raise
-            reason = error
+            reason = without_frames(error)
         finally:
-            level.open = False
+            level.close()
         rewind(level)
         return self.one_by_one(inputs, kwargs, size, reason)
 

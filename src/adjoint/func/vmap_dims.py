@@ -238,18 +238,19 @@ def _spread_over(dims: Any, spec: TreeSpec) -> list[Any] | None:
     """One dim for each leaf of a tree; one may stand for a whole branch. None: it does not fit."""
     shape = tree_unflatten(list(range(spec.num_leaves)), spec)
     found: list[Any] = [None] * spec.num_leaves
+    return found if _spread_branch(dims, shape, found) else None
 
-    def visit(dim: Any, branch: Any) -> bool:
-        if dim is None or not isinstance(dim, tuple | list | dict):
-            for k in tree_flatten(branch)[0]:
-                found[k] = dim
-            return True
-        if isinstance(dim, dict):
-            if not isinstance(branch, dict) or list(dim) != list(branch):
-                return False
-            return all(visit(dim[key], branch[key]) for key in dim)
-        if type(dim) is not type(branch) or len(dim) != len(branch):
+
+def _spread_branch(dim: Any, branch: Any, found: list[Any]) -> bool:
+    """Put the dims of a branch, whose leaves are their places, into ``found``; False: no fit."""
+    if dim is None or not isinstance(dim, tuple | list | dict):
+        for place in tree_flatten(branch)[0]:
+            found[place] = dim
+        return True
+    if isinstance(dim, dict):
+        if not isinstance(branch, dict) or list(dim) != list(branch):
             return False
-        return all(visit(one, part) for one, part in zip(dim, branch))
-
-    return found if visit(dims, shape) else None
+        return all(_spread_branch(dim[key], branch[key], found) for key in dim)
+    if type(dim) is not type(branch) or len(dim) != len(branch):
+        return False
+    return all(_spread_branch(one, part, found) for one, part in zip(dim, branch))

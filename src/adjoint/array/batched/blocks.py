@@ -27,7 +27,7 @@ from adjoint.array.batched.levels import (
     need_truth,
     need_value,
 )
-from adjoint.array.descriptor import ArrayType, Descriptor, describe
+from adjoint.array.descriptor import Descriptor, describe
 from adjoint.array.traced import TracedArray
 
 __all__ = [
@@ -128,13 +128,8 @@ class BlockArray(np.lib.mixins.NDArrayOperatorsMixin):
     def describe(self) -> Descriptor:
         """The descriptor of a tensor over this array."""
         inner = describe(self.value).type
-        key: Any = (inner, "blocks")
-        kind = self.level.types.get(key)
-        if kind is None:
-            levels = (self.level, *inner.levels)
-            kind = ArrayType(inner.dtype, blocks_library[0], inner.device, 0, levels, inner.plain)
-            self.level.types[key] = kind
-        return kind.shaped(self.shape)
+        kind = self.level.type_of(inner, blocks_library[0], (inner, "blocks"))
+        return kind.shaped(self.shape) if self.level.open else kind.loose(self.shape)
 
     # ---- computing ---------------------------------------------------------------------------
 

@@ -56,7 +56,26 @@ class Level:
         self.looped = looped
         self.wrote = False
         self.states: dict[Any, Any] = {}
-        self.types: dict[ArrayType, ArrayType] = {}
+        self.types: dict[Any, ArrayType] = {}
+
+    def type_of(self, inner: ArrayType, xp: Any, key: Any = None) -> ArrayType:
+        """The type of arrays of the library ``xp`` whose values at this level are of ``inner``."""
+        kind = self.types.get(key or inner)
+        if kind is None:
+            levels = (self, *inner.levels)
+            kind = ArrayType(inner.dtype, xp, inner.device, 0, levels, inner.plain)
+            if self.open:
+                self.types[key or inner] = kind
+            else:
+                kind.dissolve()
+        return kind
+
+    def close(self) -> None:
+        """The function has ended: from now on this is part of no reference cycle."""
+        self.open = False
+        for kind in self.types.values():
+            kind.dissolve()
+        self.types = {}
 
     def __repr__(self) -> str:
         return f"<level {self.number} of {self.size} samples>"
@@ -68,6 +87,7 @@ class BatchedValueError(RuntimeError):
     def __init__(self, message: str, what: str, arrays: Any) -> None:
         self.levels = levels_among(arrays)
         self.what = what
+        self.place = ""
         gone = next((level for level in self.levels if not level.open), None)
         super().__init__(message if gone is None else escaped(gone))
 

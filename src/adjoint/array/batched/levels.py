@@ -38,7 +38,7 @@ from adjoint.array.batched.level import (
     stack,
 )
 from adjoint.array.batched.level import levels_among as all_levels
-from adjoint.array.descriptor import ArrayType, Descriptor, describe
+from adjoint.array.descriptor import Descriptor, describe
 
 __all__ = [
     "BatchedArray",
@@ -242,12 +242,10 @@ class BatchedArray:
         """The descriptor of a tensor over this array: slow, 0-d ones count as 0-d arrays."""
         value, level = self.value, self.level
         inner = describe(value).type
-        kind = level.types.get(inner)
-        if kind is None:
-            levels = (level, *inner.levels)
-            kind = ArrayType(inner.dtype, library[0], inner.device, 0, levels, inner.plain)
-            level.types[inner] = kind
+        kind = level.types.get(inner) or level.type_of(inner, library[0])
         shape = value.shape[1:]
+        if not level.open:
+            return kind.loose(shape)
         return (kind.shapes_get(shape) or kind.shaped(shape)) if shape else kind.zero_d
 
     # ---- the same elements -------------------------------------------------------------------
