@@ -67,7 +67,8 @@ def matmul(a: Array, b: Array) -> Array:
         x = x.reshape((x.shape[0], *(1,) * (lead - max(m, 2)), *x.shape[1:]))
     if yours:
         y = y.reshape((y.shape[0], *(1,) * (lead - max(n, 2)), *y.shape[1:]))
-    made = xp.matmul(x, y)
+    # columns times rows, a gradient of each sample: the same numbers, sooner
+    made = x * y if x.shape[-1] == 1 and y.shape[-2] == 1 else xp.matmul(x, y)
     if n == 1:
         made = made.reshape(made.shape[:-1])
     if m == 1:
