@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import itertools
 import warnings
 
 import numpy as np
 import pytest
 
+from adjoint import functorch
 from tests.func.transforms import TRANSFORMS, composed, point, smooth
 from tests.torch_parity import programs_func, programs_func_jacobians, programs_func_modules
 from tests.torch_parity.harness import Program, both, collect, libraries
@@ -37,3 +40,18 @@ def test_transforms_in_each_other(outer: str) -> None:
         np.testing.assert_allclose(
             ours.numpy(), theirs.numpy(), rtol=1e-9, atol=1e-11, err_msg=str((outer, *names))
         )
+
+
+def test_every_name_is_there() -> None:
+    """The public functions of ``torch.func`` and ``functorch``, with the same parameters."""
+    torch, ours = libraries()
+    pairs = [
+        (torch.func, ours.func, set()),
+        (importlib.import_module("functorch"), functorch, {"make_fx", "torch"}),
+    ]
+    for theirs, mine, absent in pairs:
+        names = {n for n in dir(theirs) if not n.startswith("_")} - absent
+        assert names <= set(mine.__all__)
+        for name in sorted(names):
+            wanted = list(inspect.signature(getattr(theirs, name)).parameters)
+            assert list(inspect.signature(getattr(mine, name)).parameters) == wanted, name
