@@ -138,7 +138,11 @@ def _is_flat(in_dims: Any, args: tuple[Any, ...]) -> bool:
     return (
         type(in_dims) is tuple
         and len(in_dims) == len(args)
-        and False not in [d is None or isinstance(a, TensorBase) for a, d in zip(args, in_dims)]
+        and False
+        not in [
+            d is None or (isinstance(a, TensorBase) and not isinstance(d, tuple | list | dict))
+            for a, d in zip(args, in_dims)
+        ]
     )
 
 
@@ -247,6 +251,8 @@ def _spread_branch(dim: Any, branch: Any, found: list[Any]) -> bool:
         for place in tree_flatten(branch)[0]:
             found[place] = dim
         return True
+    if isinstance(branch, int):
+        return False
     if isinstance(dim, dict):
         if not isinstance(branch, dict) or list(dim) != list(branch):
             return False
