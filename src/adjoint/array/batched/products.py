@@ -67,8 +67,12 @@ def matmul(a: Array, b: Array) -> Array:
         x = x.reshape((x.shape[0], *(1,) * (lead - max(m, 2)), *x.shape[1:]))
     if yours:
         y = y.reshape((y.shape[0], *(1,) * (lead - max(n, 2)), *y.shape[1:]))
-    # columns times rows, a gradient of each sample: the same numbers, sooner
-    made = x * y if x.shape[-1] == 1 and y.shape[-2] == 1 else xp.matmul(x, y)
+    if x.shape[-1] == 1 and y.shape[-2] == 1:
+        # columns times rows, as for a gradient of each sample: the same numbers, sooner
+        made = x * y
+        made += 0  # a sum has no -0
+    else:
+        made = xp.matmul(x, y)
     if n == 1:
         made = made.reshape(made.shape[:-1])
     if m == 1:
