@@ -101,6 +101,17 @@ def p_on_leaf(torch: Any, write: Any) -> list[Any]:
     return [raises(lambda: write(torch, x)), x.detach(), x._version, x.is_leaf]
 
 
+def p_on_views_of_a_leaf_that_is_a_view(torch: Any) -> list[Any]:
+    x = torch.arange(6.0).view(3, 2).requires_grad_()
+    errors = [
+        raises(lambda: x[0].mul_(2)),
+        raises(lambda: x.view(6).mul_(2)),
+        raises(lambda: x.mul_(2)),
+        raises(lambda: x.t()[0].__setitem__(0, 5.0)),
+    ]
+    return [*errors, x, x.is_leaf, x._base]
+
+
 @variants(**WRITES)
 def p_on_leaf_in_no_grad(torch: Any, write: Any) -> list[Any]:
     x = torch.tensor([1.0, 1.5, 2.5], requires_grad=True)

@@ -6,6 +6,10 @@ import pytest
 
 from tests.torch_parity import (
     programs_vmap,
+    programs_vmap_function,
+    programs_vmap_inside,
+    programs_vmap_nn,
+    programs_vmap_random,
 )
 from tests.torch_parity.harness import Program, both, collect
 
@@ -13,6 +17,10 @@ pytest.importorskip("torch", reason="compares with PyTorch 2.13")
 
 PROGRAMS = collect(
     programs_vmap,
+    programs_vmap_function,
+    programs_vmap_inside,
+    programs_vmap_nn,
+    programs_vmap_random,
 )
 
 

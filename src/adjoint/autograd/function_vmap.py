@@ -211,7 +211,7 @@ def _by_sample(
     reason: BatchedValueError,
     plain: Callable[[tuple[Any, ...]], Any],
 ) -> Any:
-    if not any(one.looped for one in stack.get()):
+    if not level.rows and not any(one.looped for one in stack.get()):
         note_loop(f"{cls.__name__}.forward", level.size, reason)
     samples, rows = _Samples(level), []
     looped = Level(level.size, level.randomness, looped=True)
@@ -240,7 +240,7 @@ def backward_by_sample(
     seen = (context.__dict__, context.saved_tensors, grads)
     if not level.size or not any(has_level(t, level) for t in _tensors(seen)):
         raise error
-    if not announced:
+    if not announced and not level.rows:
         note_loop(f"{context._function.__name__}.backward", level.size, error)
     samples, rows = _Samples(level), []
     for i in range(level.size):

@@ -64,8 +64,10 @@ def check_writable(t: TensorBase, recording: bool) -> None:
             if type(edge) is InvalidEdge:
                 raise RuntimeError(edge.written)
             raise RuntimeError(invalid_view(t, False))
-        if (edge is not None and edge.leaf) or (base._edge is not None and base._edge.leaf):
-            if all(step[0].name == "enter" for step in side.steps):  # type: ignore[union-attr]
+        # where the view has an edge and its base has none, a leaf between them is a view itself
+        own = edge is not None and (edge.leaf or base._edge is None)
+        if own or (base._edge is not None and base._edge.leaf):
+            if not own and all(step[0].name == "enter" for step in side.steps):  # type: ignore[union-attr]
                 raise _leaf_written()
             raise RuntimeError(
                 "a view of a leaf Variable that requires grad is being used in an in-place "

@@ -43,6 +43,7 @@ class inside:
 def open_rows(size: int, randomness: str = "error") -> Iterator[Any]:
     """A block with a level of ``size`` samples, in which every call takes the general path."""
     level = levels.Level(size, randomness)
+    level.rows = True
     try:
         with inside(level):
             yield level

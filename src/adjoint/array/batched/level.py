@@ -37,12 +37,13 @@ class Level:
 
     ``depth``: how many are open around it, and itself; ``looped``: the samples are computed one
     after the other, none is hidden; ``states``: of the generators that were drawn from, as they
-    were before; ``wrote``: a tensor from outside was written.
+    were before; ``wrote``: a tensor from outside was written; ``rows``: no call of `vmap`, but
+    cotangents side by side, which users know nothing of.
     """
 
     __slots__ = (
         *("depth", "looped", "number", "open", "randomness", "size", "states", "types"),
-        "wrote",
+        *("rows", "wrote"),
     )
 
     def __init__(self, size: int, randomness: str = "error", looped: bool = False) -> None:
@@ -54,6 +55,7 @@ class Level:
         self.randomness = randomness
         self.open = True
         self.looped = looped
+        self.rows = False
         self.wrote = False
         self.states: dict[Any, Any] = {}
         self.types: dict[Any, ArrayType] = {}
