@@ -11,6 +11,7 @@ tensor([[4.5000, 4.5000],
 from __future__ import annotations
 
 import importlib as _importlib
+import sys as _sys
 import warnings as _warnings
 from typing import Any as _Any
 
@@ -189,7 +190,9 @@ def __getattr__(name: str) -> _Any:
     if name in _LATER:
         return _importlib.import_module(f"adjoint.{name}")
     if name in _HOMES:
-        return getattr(_importlib.import_module(f"adjoint.{_HOMES[name]}"), name)
+        found = getattr(_importlib.import_module(f"adjoint.{_HOMES[name]}"), name)
+        setattr(_sys.modules[__name__], name, found)  # the next time it is an ordinary name
+        return found
     raise AttributeError(f"module 'adjoint' has no attribute '{name}'")
 
 

@@ -59,7 +59,7 @@ class Plan:
     """
 
     __slots__ = (
-        *("bare", "exact", "fitting", "frees", "getters", "indices", "kinds", "names", "needs"),
+        *("bare", "exact", "fitting", "frees", "gather", "indices", "kinds", "names", "needs"),
         *("op", "passing", "pick", "positions", "placed", "pull", "rules", "whole"),
     )
 
@@ -91,32 +91,32 @@ class Plan:
         self.whole = any(k not in (OPERAND, OUT, PARAM) for k in self.kinds)
         self.passing = tuple(rule.function for rule in rules if rule.passes())
         self.pick = _picker(self)
-        self.getters = tuple(self._getter(n, k) for n, k in zip(self.names, self.kinds))
+        self.gather = self._gatherer()
         self.frees = any(k in self.kinds for k in (OPERAND, OUT, INDICES))
         self.pull: Pull = straight_pull(self, numpy_) if exact else self.pull_general
 
     # ---- saving ------------------------------------------------------------------------------
 
-    def _getter(self, name: str, kind: int) -> Callable[[Any, Any, Any], Any]:
-        """How one saved value is found among operands, result and parameters."""
-        op, needs = self.op, self.needs
-        if kind == OPERAND:
-            return lambda operands, out, params, i=op.position[name]: operands[i]  # type: ignore[misc]
-        if kind == SHAPE:
-            return lambda operands, out, params, i=op.position[name[:-6]]: operands[i]._desc.shape  # type: ignore[misc]
-        if kind == OUT:
-            return lambda operands, out, params: out
-        if kind == NEEDS:
-            return lambda operands, out, params: needs
-        if kind == SHAPES:
-            return lambda operands, out, params: tuple(o._desc.shape for o in operands)
-        if kind == INDICES:
-            return lambda operands, out, params: make_tensor(out[1])
-        return lambda operands, out, params: params[name]
-
-    def gather(self, operands: Any, out: Any, params: dict[str, Any]) -> tuple[Any, ...]:
-        """As `collect`, for operands that are all Tensors: the straight path's way."""
-        return tuple([get(operands, out, params) for get in self.getters])
+    def _gatherer(self) -> Callable[[Any, Any, Any], tuple[Any, ...]]:
+        """As `collect`, for operands that are all Tensors: the straight path's way, one function of
+        (operands, out, params) without a loop.
+        """
+        place = self.op.position
+        texts: dict[int, Callable[[str], str]] = {
+            OPERAND: lambda name: f"operands[{place[name]}]",
+            SHAPE: lambda name: f"operands[{place[name[:-6]]}]._desc.shape",
+            OUT: lambda name: "out",
+            NEEDS: lambda name: "needs",
+            SHAPES: lambda name: "tuple([o._desc.shape for o in operands])",
+            INDICES: lambda name: "make_tensor(out[1])",
+            PARAM: lambda name: f"params[{name!r}]",
+        }
+        parts = [texts[kind](name) + ", " for name, kind in zip(self.names, self.kinds)]
+        scope = {"make_tensor": make_tensor, "needs": self.needs}
+        made: Callable[[Any, Any, Any], tuple[Any, ...]] = eval(
+            f"lambda operands, out, params: ({''.join(parts)})", scope
+        )
+        return made
 
     def collect(
         self, operands: Any, shapes: Any, out: Any, params: dict[str, Any]
@@ -338,16 +338,13 @@ def _picker(plan: Plan) -> Any:
 
 def versions_of(saved: tuple[Any, ...]) -> tuple[int, ...] | None:
     """The versions of saved tensors; None when all are 0."""
-    versions = []
-    written = False
     for value in saved:
-        counter = value._counter if isinstance(value, TensorBase) else None
-        if counter is None or not counter.value:
-            versions.append(0)
-        else:
-            versions.append(counter.value)
-            written = True
-    return tuple(versions) if written else None
+        if isinstance(value, TensorBase) and value._counter is not None and value._counter.value:
+            break
+    else:
+        return None
+    counters = [value._counter if isinstance(value, TensorBase) else None for value in saved]
+    return tuple([0 if counter is None else counter.value for counter in counters])
 
 
 def straight_pull(plan: Plan, xp: Any) -> Pull:

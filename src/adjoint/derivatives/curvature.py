@@ -18,9 +18,14 @@ from adjoint.core.tensor_base import make_tensor
 from adjoint.derivatives import dense
 from adjoint.derivatives.memory import rows_at_a_time
 from adjoint.derivatives.program import Derivation, is_large
-from adjoint.derivatives.recorded import Evaluation, gradient_of, graph_size, is_plain
+from adjoint.derivatives.recorded import (
+    Evaluation,
+    arranged,
+    gradient_of,
+    graph_size,
+    is_plain,
+)
 from adjoint.derivatives.rows import pull_identity, pull_rows
-from adjoint.func.trees import tree_unflatten
 from adjoint.ops.join import cat
 from adjoint.ops.view import reshape
 
@@ -143,7 +148,7 @@ def known(run: Evaluation, output: Any) -> tuple[Any, Any, Any] | None:
     found = _whole.recall(output, leaves)
     if found is None:
         return None
-    gradients = tree_unflatten(list(map(make_tensor, found[: len(leaves)])), run.spec)
+    gradients = arranged(list(map(make_tensor, found[: len(leaves)])), run.spec)
     return run.values(), gradients, square(found[len(leaves) :], run)
 
 
@@ -153,7 +158,7 @@ def square(rows: list[Any], run: Evaluation) -> Any:
     if len(leaves) == 1:
         shape = leaves[0]._desc.shape
         array = np.ascontiguousarray(dense.written_out(rows[0])).reshape((*shape, *shape))
-        return tree_unflatten([tree_unflatten([make_tensor(array)], spec)], spec)
+        return arranged([arranged([make_tensor(array)], spec)], spec)
     starts = np.cumsum([0, *[math.prod(leaf._desc.shape) for leaf in leaves]])
     arrays = [
         dense.written_out(r).reshape((int(starts[-1]), *x._desc.shape))
@@ -169,8 +174,8 @@ def square(rows: list[Any], run: Evaluation) -> Any:
             )
             for a, x in zip(arrays, leaves)
         ]
-        trees.append(tree_unflatten(part, spec))
-    return tree_unflatten(trees, spec)
+        trees.append(arranged(part, spec))
+    return arranged(trees, spec)
 
 
 def learn(run: Evaluation, output: Any) -> None:

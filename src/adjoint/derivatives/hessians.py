@@ -31,9 +31,8 @@ from adjoint.derivatives.curvature import (
     square,
 )
 from adjoint.derivatives.memory import budget_of, check_result, readable
-from adjoint.derivatives.recorded import Evaluation, gradient_of, is_plain
+from adjoint.derivatives.recorded import Evaluation, arranged, flat, gradient_of, is_plain
 from adjoint.derivatives.structure import described
-from adjoint.func.trees import tree_flatten, tree_unflatten
 from adjoint.sparse.evaluate import hessian_pattern
 from adjoint.sparse.evaluate import value_and_hessian as product_by_product
 from adjoint.sparse.pattern import ColoredPattern
@@ -81,7 +80,7 @@ class HessianPlan:
         self.budget = budget_of(memory)
         self.pattern: ColoredPattern | None = None
         self.structure = "not looked for"
-        points, self._spec = tree_flatten(x)
+        points, self._spec = flat(x)
         self.shapes = [tuple(getattr(p, "shape", ())) for p in points]
         self._compressed: Compressed | None = None
         self._reason = "the mode was given"
@@ -102,7 +101,7 @@ class HessianPlan:
         wanted = self.sparse or mode == "sparse"
         single = len(self.shapes) == 1
         if wanted or (mode == "auto" and single and self.n > large):
-            point = tree_flatten(x)[0][0].detach()
+            point = flat(x)[0][0].detach()
             self._use(
                 hessian_pattern(self._of_leaf(), point),
                 "its pattern was detected by running the gradient on index sets",
@@ -129,7 +128,7 @@ class HessianPlan:
             self._compressed = Compressed(pattern)
 
     def _of_leaf(self) -> Function:
-        return lambda leaf: tree_flatten(self.f(tree_unflatten([leaf], self._spec)))[0][0]
+        return lambda leaf: flat(self.f(arranged([leaf], self._spec)))[0][0]
 
     def __call__(self, x: Any) -> Any:
         """The Hessian at ``x``: a point like the one that the plan was made for."""
@@ -137,7 +136,7 @@ class HessianPlan:
 
     def value_and_hessian(self, x: Any) -> tuple[Any, Any, Any]:
         """``f(x)``, the gradient and the Hessian at ``x``."""
-        points, spec = tree_flatten(x)
+        points, spec = flat(x)
         given = [tuple(getattr(p, "shape", ())) for p in points]
         if given != self.shapes:
             raise ValueError(
@@ -151,8 +150,8 @@ class HessianPlan:
             if not self.sparse:
                 shape = (*self.shapes[0], *self.shapes[0])
                 made = make_tensor(matrix.reshape(shape))
-                matrix = tree_unflatten([tree_unflatten([made], spec)], spec)
-            return value, tree_unflatten([gradient], spec), matrix
+                matrix = arranged([arranged([made], spec)], spec)
+            return value, arranged([gradient], spec), matrix
         run, output = recorded_number(self.f, x)
         return self.finish(run, output)
 
@@ -179,7 +178,7 @@ class HessianPlan:
         rows = made.rows(self.budget)
         if all(type(r) is BlockArray for r in rows) and self.n == len(rows[0].value):
             self.structure = "diagonal"
-        gradients = tree_unflatten([g.detach() for g in made.gradient], run.spec)
+        gradients = arranged([g.detach() for g in made.gradient], run.spec)
         return run.values(), gradients, square(rows, run)
 
     def explain(self) -> str:
@@ -282,7 +281,7 @@ def value_and_hessian(
         (tensor(8.), tensor(12.), tensor(12.))
     """
     if mode == "auto" and not sparse and pattern is None and memory is None:
-        points = tree_flatten(x)[0]
+        points = flat(x)[0]
         if len(points) > 1 or sum(p.numel() for p in points) <= _LARGE:
             run, output = recorded_number(f, x)
             found = known(run, output)
@@ -304,7 +303,7 @@ def value_and_grad(f: Function, x: Any) -> tuple[Any, Any]:
     """
     run = Evaluation(f, x)
     gradient = gradient_of(run.scalar(), run.leaves, create_graph=False)
-    return run.values(), tree_unflatten(gradient, run.spec)
+    return run.values(), arranged(gradient, run.spec)
 
 
 def hvp(f: Function, x: Any, v: Any) -> Any:
@@ -319,26 +318,25 @@ def hvp(f: Function, x: Any, v: Any) -> Any:
         tensor([ 6., 12.])
     """
     run = Evaluation(f, x)
-    directions = tree_flatten(v)[0]
-    shapes = [[tuple(t.shape) for t in ts] for ts in (run.leaves, directions)]
-    if shapes[0] != shapes[1]:
+    directions, leaves = flat(v)[0], run.leaves
+    alike = [getattr(d, "_desc", None) for d in directions] == [leaf._desc for leaf in leaves]
+    if not alike and [tuple(d.shape) for d in directions] != [tuple(t.shape) for t in leaves]:
         raise ValueError(
-            f"v must be arranged as x: x has shapes {[list(s) for s in shapes[0]]}, v "
-            f"{[list(s) for s in shapes[1]]}"
+            f"v must be arranged as x: x has shapes {[list(t.shape) for t in leaves]}, v "
+            f"{[list(d.shape) for d in directions]}"
         )
     output = run.scalar()
-    alike = all(d._desc is leaf._desc for d, leaf in zip(directions, run.leaves))
     if output._edge is None:
         raws: list[Any] = [None] * len(directions)
     elif alike and is_plain(run.leaves):
         raws = product(output, run.leaves, *[d._array for d in directions])
     else:
-        return tree_unflatten(_product_of_tensors(output, run.leaves, directions), run.spec)
+        return arranged(_product_of_tensors(output, run.leaves, directions), run.spec)
     found = [
         make_tensor(np.zeros(x._desc.shape, x._desc.numpy) if raw is None else raw)
         for raw, x in zip(raws, run.leaves)
     ]
-    return tree_unflatten(found, run.spec)
+    return arranged(found, run.spec)
 
 
 def _product_of_tensors(output: Any, points: Sequence[Any], directions: Sequence[Any]) -> list[Any]:
@@ -374,7 +372,7 @@ def hessian_diagonal(f: Function, x: Any, *, memory: int | float | None = None) 
                 _collect(diagonal, made.some_rows(start, count), made.sizes, start)
     parts = np.split(diagonal, np.cumsum(made.sizes)[:-1])
     leaves = [make_tensor(p.reshape(x._desc.shape)) for p, x in zip(parts, run.leaves)]
-    return tree_unflatten(leaves, run.spec)
+    return arranged(leaves, run.spec)
 
 
 def _collect(diagonal: Any, rows: list[Any], sizes: list[int], start: int) -> None:
@@ -401,5 +399,5 @@ def laplacian(f: Function, x: Any, *, memory: int | float | None = None) -> Any:
         >>> torch.laplacian(lambda x: (x ** 2).sum(), torch.zeros(3))
         tensor(6.)
     """
-    leaves = tree_flatten(hessian_diagonal(f, x, memory=memory))[0]
+    leaves = flat(hessian_diagonal(f, x, memory=memory))[0]
     return sum((leaf.sum() for leaf in leaves[1:]), leaves[0].sum())

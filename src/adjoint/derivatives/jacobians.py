@@ -27,9 +27,15 @@ from adjoint.core.tensor_base import make_tensor
 from adjoint.derivatives import dense
 from adjoint.derivatives.compressed import Compressed
 from adjoint.derivatives.memory import budget_of, check_result, readable, rows_at_a_time
-from adjoint.derivatives.recorded import Evaluation, graph_size, is_plain, nodes_behind
+from adjoint.derivatives.recorded import (
+    Evaluation,
+    arranged,
+    flat,
+    graph_size,
+    is_plain,
+    nodes_behind,
+)
 from adjoint.derivatives.structure import described
-from adjoint.func.trees import tree_flatten, tree_unflatten
 from adjoint.sparse.evaluate import JVP_COST, jacobian_pattern
 from adjoint.sparse.evaluate import value_and_jacobian as product_by_product
 from adjoint.sparse.pattern import ColoredPattern
@@ -154,8 +160,8 @@ class JacobianPlan:
             self._compressed = Compressed(pattern)
 
     def _look(self, x: Any) -> None:
-        point = tree_flatten(x)[0][0]
-        spec = tree_flatten(x)[1]
+        point = flat(x)[0][0]
+        spec = flat(x)[1]
         self._use(
             jacobian_pattern(_of_leaf(self.f, spec), point.detach()),
             "its pattern was detected by running the function on index sets",
@@ -201,7 +207,7 @@ class JacobianPlan:
 
     def value_and_jacobian(self, x: Any) -> tuple[Any, Any]:
         """``f(x)`` and the Jacobian at ``x``."""
-        points, spec = tree_flatten(x)
+        points, spec = flat(x)
         given = [tuple(getattr(p, "shape", ())) for p in points]
         if given != [shape for shape, _ in self.inputs]:
             raise ValueError(
@@ -232,29 +238,34 @@ class JacobianPlan:
         check_result(self.rows, self.columns, products[0].itemsize)
         return run.values(), self._dense_tensor(compressed.dense(products))
 
-    def finish(self, run: Evaluation, x: Any) -> tuple[Any, Any]:
-        """The value and the Jacobian of a recorded call."""
+    def finish(self, run: Evaluation, x: Any, whole: Any = None) -> tuple[Any, Any]:
+        """The value and the Jacobian of a recorded call; ``whole``: its rows, if they are known."""
         if not self.sparse:
             widest = max((np.dtype(d.numpy).itemsize for _, d in self.outputs), default=8)
             check_result(self.rows, self.columns, widest)
-        whole, self._whole = self._whole, None
         if self.mode == "forward":
             found = dense.columns(self.f, run.leaves, run.spec, self.largest, self.budget)
-        elif whole is not None and run is self._first:
+        elif whole is not None:
             found = [whole]
         else:
             found = [dense.rows(run, i, self.budget, self.sparse) for i in range(len(run.results))]
-        self._first = None
         if self.sparse:
             return run.values(), _csr(found[0][0], self.rows, self.columns)
         return run.values(), _arranged(run, found)
 
     def first(self, x: Any) -> tuple[Any, Any]:
         """The value and the Jacobian at the point for which the plan was made."""
-        run = self._first
+        run, whole = self._first, self._whole
+        self.forget()
+        if run is not None and self._compressed is not None:
+            return self._recovered(run, self._compressed)
         if run is None or self.mode == "sparse":
             return self.value_and_jacobian(x)
-        return self.finish(run, x)
+        return self.finish(run, x, whole)
+
+    def forget(self) -> None:
+        """Let go of the evaluation that the plan was made from."""
+        self._first = self._whole = None
 
     def _dense_tensor(self, array: Any) -> Any:
         return make_tensor(array.reshape((*self.outputs[0][0], *self.inputs[0][0])))
@@ -307,8 +318,8 @@ def _arranged(run: Evaluation, found: list[Any]) -> Any:
             shape = (*result._desc.shape, *leaf._desc.shape)
             array = np.ascontiguousarray(dense.written_out(g)).reshape(shape)
             parts.append(make_tensor(array, None, describe(array)))
-        trees.append(tree_unflatten(parts, run.spec))
-    return tree_unflatten(trees, run.result_spec)
+        trees.append(arranged(parts, run.spec))
+    return arranged(trees, run.result_spec)
 
 
 def _has_products(edge: Any) -> bool:
@@ -324,7 +335,7 @@ def _of_leaf(f: Function, spec: Any) -> Function:
     """``f`` as a function of the one tensor in its argument, with the one tensor it returns."""
 
     def inner(leaf: Any) -> Any:
-        return tree_flatten(f(tree_unflatten([leaf], spec)))[0][0]
+        return flat(f(arranged([leaf], spec)))[0][0]
 
     return inner
 
@@ -378,7 +389,9 @@ def prepare_jacobian(
                 with 1998 stored elements and shape (999, 1000)>
     """
     options: dict[str, Any] = {"memory": memory, "check": check, "large": 32}
-    return JacobianPlan(f, x, mode=mode, sparse=sparse, pattern=pattern, **options)
+    plan = JacobianPlan(f, x, mode=mode, sparse=sparse, pattern=pattern, **options)
+    plan.forget()
+    return plan
 
 
 def jacobian(

@@ -19,10 +19,31 @@ from adjoint.core.duals import open_levels
 from adjoint.core.mode import get_mode, set_mode
 from adjoint.core.node import AccumulateGrad, Node, OutEdge
 from adjoint.core.tensor_base import TensorBase, make_tensor
-from adjoint.func.trees import tree_flatten, tree_unflatten
+from adjoint.func.trees import tree_flatten, tree_structure, tree_unflatten
 from adjoint.ops.view import reshape
 
-__all__ = ["Evaluation", "gradient_of", "graph_size", "is_plain", "nodes_behind"]
+__all__ = [
+    "Evaluation",
+    "arranged",
+    "flat",
+    "gradient_of",
+    "graph_size",
+    "is_plain",
+    "nodes_behind",
+]
+
+
+_LEAF = tree_structure(0)
+
+
+def flat(tree: Any) -> tuple[list[Any], Any]:
+    """The tensors in a container, or the one that it is, and how they were arranged."""
+    return ([tree], _LEAF) if isinstance(tree, TensorBase) else tree_flatten(tree)
+
+
+def arranged(tensors: list[Any], spec: Any) -> Any:
+    """The inverse of `flat`."""
+    return tensors[0] if spec is _LEAF else tree_unflatten(tensors, spec)
 
 
 def is_plain(leaves: list[Any]) -> bool:
@@ -42,17 +63,17 @@ class Evaluation:
     __slots__ = ("leaves", "result_spec", "results", "spec")
 
     def __init__(self, f: Callable[..., Any], x: Any) -> None:
-        points, self.spec = tree_flatten(x)
+        points, self.spec = flat(x)
         if not points:
             raise TypeError("there is no tensor in the point x at which to differentiate")
         self.leaves = [_leaf(p, i) for i, p in enumerate(points)]
         before = get_mode()
         set_mode((before | modes.GRAD) & ~modes.INFERENCE)
         try:
-            result = f(tree_unflatten(self.leaves, self.spec))
+            result = f(arranged(self.leaves, self.spec))
         finally:
             set_mode(before)
-        self.results, self.result_spec = tree_flatten(result)
+        self.results, self.result_spec = flat(result)
         for i, r in enumerate(self.results):
             if not isinstance(r, TensorBase):
                 raise TypeError(
@@ -71,7 +92,7 @@ class Evaluation:
 
     def values(self) -> Any:
         """The results off the tape, in their containers."""
-        return tree_unflatten([r.detach() for r in self.results], self.result_spec)
+        return arranged([r.detach() for r in self.results], self.result_spec)
 
     def scalar(self) -> Any:
         """The one number that the function returned, as a 0-d tensor, recorded.

@@ -360,6 +360,9 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
 
     Raises: RuntimeError for an integer tensor to a negative integer power.
     """
+    usual = type(exponent) is int and isinstance(input, TensorBase)
+    if usual and input._desc.fast == REAL_NUMBERS:  # type: ignore[union-attr]
+        return _pow_number(input, exponent=exponent)
     if not isinstance(input, TensorBase):
         kind = usual_descriptor(exponent._desc)  # type: ignore[union-attr]
         if kind.fast == REAL_NUMBERS and not isinstance(input, complex):

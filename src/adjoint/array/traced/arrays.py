@@ -226,7 +226,6 @@ _FUNCTIONS = {
     np.cumprod,
     np.cumsum,
     np.diagonal,
-    np.einsum,
     np.matmul,
     np.moveaxis,
     np.nan_to_num,

@@ -6,8 +6,9 @@ the same; None where there is nothing better.
 Note [What is left out]
     What changes nothing: a product with ones, the same shape or dtype again, an axis moved there
     and back. Signs are moved outward through products and parts, until a sum becomes a difference.
-    A product of columns and rows is made in the order in which it is wanted. All of this leaves the
-    result the same bit for bit (the sign of a nan excepted).
+    Powers of two join the constants that something is multiplied with. A product of columns and
+    rows is made in the order in which it is wanted. All of this leaves the result the same bit for
+    bit (but for the sign of a nan, and numbers so small that they lose digits).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adjoint.array import numpy_
+from adjoint.array.kernels.outer import outer
 from adjoint.array.traced.arrays import METHODS, Attribute, Method, TracedArray, item
 
 if TYPE_CHECKING:
@@ -34,7 +36,11 @@ def unchanged(function: Any, args: Any, result: Any) -> Any:
                 return x
             if function is not np.multiply:
                 break
-    if type(first) is not TracedArray or not _alike(first, result):
+    if type(first) is not TracedArray:
+        return None
+    if function == np.add.reduce and first.size == np.size(result) and first.dtype == result.dtype:
+        return first.reshape(result.shape)  # over axes of size 1
+    if not _alike(first, result):
         return None
     if function is np.power and type(args[1]) in (int, float) and args[1] == 0:
         return result  # ones, whatever the base
@@ -68,7 +74,40 @@ def rewritten(trace: Trace, function: Any, args: Any, result: Any) -> Any:
         found = _moved(trace, function, args, result)
         if found is not None:
             return found
-    return _signed(trace, function, args)
+    found = _signed(trace, function, args)
+    return _scaled(trace, args) if found is None and function is np.multiply else found
+
+
+def _scaled(trace: Trace, args: Any) -> Any:
+    """A product that is multiplied with a power of two."""
+    for x, power in (args, args[::-1]):
+        step = trace.made.get(x.number) if type(x) is TracedArray else None
+        if step is None or step.function is not np.multiply or not _is_power_of_two(power, x):
+            continue
+        for a, b in (step.args, step.args[::-1]):
+            if _is_constant(b):
+                return trace.call(np.multiply, (a, b * power))
+        for a, b in (step.args, step.args[::-1]):
+            inner = trace.made.get(b.number)
+            if inner is None or inner.function is not np.multiply:
+                continue
+            if any(map(_is_constant, inner.args)):
+                return trace.call(np.multiply, (a, trace.call(np.multiply, (b, power))))
+    return None
+
+
+def _is_constant(x: Any) -> bool:
+    return type(x) is not TracedArray and np.result_type(x).kind in "fi"
+
+
+def _is_power_of_two(x: Any, other: TracedArray) -> bool:
+    """Whether a product of ``other`` with a number only moves the exponent."""
+    if not _is_constant(x) or np.ndim(x):
+        return False
+    if type(x) not in (int, float) and x.dtype != other.dtype:
+        return False
+    mantissa, exponent = np.frexp(float(x))
+    return bool(abs(mantissa) == 0.5 and -8 <= exponent <= 8)
 
 
 def _moved(trace: Trace, function: Method, args: Any, result: Any) -> Any:
@@ -82,15 +121,15 @@ def _moved(trace: Trace, function: Method, args: Any, result: Any) -> Any:
             return trace.call(function, (before.args[0], *args[1:]))
         if name == "swapaxes" and before.args[1:] == args[1:]:
             return before.args[0]
-    if last is np.einsum and before.args[0] == numpy_.OUTER and result.shape[-1] > 1:
+    if last is outer and result.shape[-1] > 1:
         n = args[0].ndim
         turned = (*range(n - 2), n - 1, n - 2)
         if (name == "transpose" and tuple(args[1]) == turned) or (
             name == "swapaxes" and {a % n for a in args[1:]} == {n - 2, n - 1}
         ):
             swap = METHODS["swapaxes"]
-            parts = [trace.call(swap, (x, x.ndim - 2, x.ndim - 1)) for x in before.args[:0:-1]]
-            return trace.call(np.einsum, (numpy_.OUTER, *parts))
+            parts = [trace.call(swap, (x, x.ndim - 2, x.ndim - 1)) for x in before.args[::-1]]
+            return trace.call(outer, parts)
     return None
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from adjoint.array import dtypes, numpy_
 from adjoint.array.descriptor import ArrayType, Descriptor
 from adjoint.array.device import CPU
+from adjoint.array.kernels.outer import outer
 from adjoint.array.traced.arrays import METHODS, Step, TracedArray, Untraceable, item
 from adjoint.array.traced.rewriting import rewritten, unchanged
 
@@ -64,7 +65,8 @@ class TracedLibrary:
         """The matrix product; NumPy's own method does not ask a second operand that is traced."""
         if a.ndim <= 2 and b.ndim <= 2:
             return self._trace.call(METHODS["dot"], (a, b))
-        return numpy_.matmul(a, b)
+        columns = a.shape[-1] == 1 and a.ndim > 1 and b.ndim > 1 and a.dtype.kind in "fc"
+        return self._trace.call(outer if columns else np.matmul, (a, b))
 
     def promote(self, target: Array, values: Any, born: int) -> Array:
         """Refused: there is no writing into traced arrays."""
