@@ -1,4 +1,4 @@
-"""Programs on ``autograd.Function`` inside ``vmap``: with the user's rule, a generated one, none."""
+"""Programs on ``autograd.Function`` inside ``vmap``: the user's rule, a generated one, or none."""
 
 from __future__ import annotations
 
