@@ -240,7 +240,7 @@ def backward_by_sample(
     seen = (context.__dict__, context.saved_tensors, grads)
     if not level.size or not any(has_level(t, level) for t in _tensors(seen)):
         raise error
-    if not announced and not level.rows:
+    if not announced:
         note_loop(f"{context._function.__name__}.backward", level.size, error)
     samples, rows = _Samples(level), []
     for i in range(level.size):
