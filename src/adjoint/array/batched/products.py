@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from adjoint.array import numpy_
 from adjoint.array.batched.elementwise import below
 from adjoint.array.batched.levels import BatchedArray, spread, top
@@ -69,12 +67,7 @@ def matmul(a: Array, b: Array) -> Array:
         x = x.reshape((x.shape[0], *(1,) * (lead - max(m, 2)), *x.shape[1:]))
     if yours:
         y = y.reshape((y.shape[0], *(1,) * (lead - max(n, 2)), *y.shape[1:]))
-    if x.shape[-1] == 1 and y.shape[-2] == 1 and type(x) is np.ndarray and type(y) is np.ndarray:
-        # columns times rows, as for a gradient of each sample: the same numbers, sooner
-        made = x * y
-        made += 0  # a sum has no -0
-    else:
-        made = xp.matmul(x, y)
+    made = xp.matmul(x, y)  # columns times rows, a gradient of each sample: kernels/outer.py
     if n == 1:
         made = made.reshape(made.shape[:-1])
     if m == 1:

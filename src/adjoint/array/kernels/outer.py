@@ -5,8 +5,8 @@ In: arrays (..., m, 1) and (..., 1, n).  Out: their matrix products (..., m, n).
 Note [A column of zeros]
     NumPy hands a product of matrices to BLAS, but one over a single index it computes by itself,
     and slowly. With a column and a row of zeros more it goes to BLAS: 64 products 64 x 64 in
-    float64 take 320 us as they are, 120 us by einsum, 75 us with zeros; in float32 300, 62, 29. The
-    products are the same bit for bit, but for the sign of zeros. Where they are tiny einsum wins.
+    float64 take 320 us as they are, 170 us as a product that broadcasts, 75 us with zeros; in
+    float32 300, 93, 29. The numbers are the same bit for bit, -0 excepted, which no sum has.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _TINY = 256  # elements of a product
 def outer(a: Array, b: Array) -> Array:
     """The products of columns (..., m, 1) with rows (..., 1, n)."""
     if a.shape[-2] * b.shape[-1] < _TINY:
-        return np.einsum("...ik,...kj->...ij", a, b)
+        made: Array = a * b
+        made += 0
+        return made
     columns = np.zeros((*a.shape[:-1], 2), a.dtype)
     columns[..., :1] = a
     rows = np.zeros((*b.shape[:-2], 2, b.shape[-1]), b.dtype)
