@@ -239,6 +239,31 @@ def test_samples_by_a_program_are_those_of_a_loop(watch: Watch) -> None:
         assert watch.runs == max(0, k - 1)
 
 
+def test_gradients_are_never_the_data_itself(watch: Watch) -> None:
+    w = point(3).requires_grad_()
+    data = torch.randn(3, 4, dtype=F64)
+    for k in range(8):
+        x = data.t() if k % 2 else data.t().contiguous()  # the same numbers, otherwise laid out
+        before = x.clone()
+        (g,) = torch.grad(x @ w, [w], per_sample=True)
+        assert torch.equal(g, before)
+        g.zero_()
+        assert torch.equal(x, before)
+    assert watch.runs >= 4
+
+
+def test_values_that_were_packed_walk(watch: Watch) -> None:
+    """Hooks on saved tensors were there when the graph was recorded, and are gone since."""
+    for k in range(4):
+        w = point(3, k).requires_grad_()
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: t * 1, lambda t: t + 0):
+            losses = torch.tanh(w) * w
+        (g,) = torch.grad(losses, [w], per_sample=True)
+        x = w.detach()
+        assert torch.allclose(g, torch.diag(torch.tanh(x) + x * (1 - torch.tanh(x) ** 2)))
+    assert watch.made == 0
+
+
 def test_the_graph_is_freed_unless_it_is_to_be_kept(watch: Watch) -> None:
     model, x, y = small_model()
     parameters = list(model.parameters())

@@ -23,10 +23,19 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import numpy_
-from adjoint.array.batched.blocks import written_out
+from adjoint.array.batched.blocks import apart, written_out
 from adjoint.array.descriptor import describe
+from adjoint.array.kernels.outer import outer
 from adjoint.array.silence import restore, silence
-from adjoint.array.traced import Attribute, Method, Step, TracedArray, Untraceable, item
+from adjoint.array.traced import (
+    METHODS,
+    Attribute,
+    Method,
+    Step,
+    TracedArray,
+    Untraceable,
+    item,
+)
 from adjoint.core import mode as modes
 from adjoint.core.duals import open_levels
 from adjoint.core.mode import get_mode, mode_bits
@@ -63,6 +72,27 @@ def _add_at(total: Array, index: Any, term: Array) -> Array:
     return total
 
 
+# Functions whose results are new arrays, whatever they are given.
+_NEW = {
+    METHODS["dot"],
+    _add_at,
+    apart,
+    np.add.reduce,
+    np.concatenate,
+    np.matmul,
+    np.maximum.reduce,
+    np.minimum.reduce,
+    np.multiply.reduce,
+    np.stack,
+    np.where,
+    numpy_.index_add,
+    numpy_.scatter_add,
+    numpy_.slice_into,
+    numpy_.take,
+    outer,
+}
+
+
 class Program:
     """The function that some steps amount to; ``text`` is how it reads."""
 
@@ -82,12 +112,12 @@ class Program:
             self._names[array.number] = f"x{len(self._names)}"
         given = [*(self._names[a.number] for a in inputs), *(self._names[a.number] for a in extras)]
         lines = [f"def compute({', '.join(given)}):"]
-        shared = [a.value for a in (*inputs, *extras)]
         last = _last_uses(steps, results)
         for k, step in enumerate(steps):
             lines.append(f"    {self._line(step)}")
             lines += [f"    del {self._names[n]}" for n in last.get(k, ())]
-        lines.append(f"    return [{', '.join(self._results(results, shared))}]")
+        made = {step.out: step for step in steps}
+        lines.append(f"    return [{', '.join(self._results(results, made))}]")
         self.text = "\n".join(lines)
         kept = [c for c in self._constants.values() if isinstance(c, np.ndarray)]
         if sum(c.nbytes for c in kept) > _CONSTANTS:
@@ -156,26 +186,33 @@ class Program:
             self._known[id(value)] = name
         return name
 
-    def _results(self, results: list[Any], shared: list[Array]) -> list[str]:
+    def _results(self, results: list[Any], made: dict[int, Step]) -> list[str]:
         """What is returned: never memory of the graph, of a constant or of another result."""
-        texts = []
+        texts, taken = [], set()
         for result in results:
             if result is None:
                 texts.append("None")
                 continue
-            text = self._text(result)
-            value = result.value if type(result) is TracedArray else result
-            owned = type(result) is TracedArray and not any(
-                isinstance(other, np.ndarray) and np.may_share_memory(value, other)
-                for other in (*shared, *self._constants.values())
-            )
-            texts.append(
-                text
-                if owned and isinstance(value, np.ndarray)
-                else f"{self._constant(np.array)}({text})"
-            )
-            shared.append(value)
+            text, owner = self._text(result), _owner(result, made)
+            own = owner is not None and owner not in taken and isinstance(result.value, np.ndarray)
+            taken.add(owner)
+            texts.append(text if own else f"{self._constant(np.array)}({text})")
         return texts
+
+
+def _owner(x: Any, made: dict[int, Step]) -> int | None:
+    """The number of the new array that ``x`` is, or looks at; None where it may be another's."""
+    while type(x) is TracedArray:
+        step = made.get(x.number)
+        if step is None:
+            return None
+        function = step.function
+        if isinstance(function, np.ufunc) or function in _NEW:
+            return step.out
+        if function is not item and not isinstance(function, Attribute | Method):
+            return None
+        x = step.args[0]
+    return None
 
 
 def _numbers(x: Any) -> set[int]:

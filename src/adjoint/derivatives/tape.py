@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.array import dtypes
 from adjoint.array.traced import Trace, TracedArray, Untraceable
 from adjoint.core.node import Node, OutEdge
 from adjoint.core.plan import OPERAND, OUT, Plan
@@ -69,13 +70,9 @@ def _known(value: Any) -> Any:
         return value.dtype, value.tobytes()
     if isinstance(value, float | complex):
         return type(value), repr(value)
-    if isinstance(value, np.ndarray | TensorBase):
-        raise Untraceable("an array as a parameter")
-    try:
-        hash(value)
-    except TypeError:
-        raise Untraceable(f"a {type(value).__name__} as a parameter") from None
-    return type(value), value
+    if value is None or value is ... or isinstance(value, int | str | dtypes.dtype | np.dtype):
+        return type(value), value
+    raise Untraceable(f"a {type(value).__name__} as a parameter")
 
 
 def same(a: Any, b: Any) -> bool:

@@ -1,6 +1,14 @@
 """Arrays that write down what is computed with them, for functions that compute the same again."""
 
-from adjoint.array.traced.arrays import Attribute, Method, Step, TracedArray, Untraceable, item
+from adjoint.array.traced.arrays import (
+    METHODS,
+    Attribute,
+    Method,
+    Step,
+    TracedArray,
+    Untraceable,
+    item,
+)
 from adjoint.array.traced.trace import Trace
 
-__all__ = ["Attribute", "Method", "Step", "Trace", "TracedArray", "Untraceable", "item"]
+__all__ = ["METHODS", "Attribute", "Method", "Step", "Trace", "TracedArray", "Untraceable", "item"]
