@@ -30,6 +30,7 @@ __all__ = [
     "array_type",
     "cut_off",
     "describe",
+    "known_types",
     "library_of",
     "memory_of",
     "plain",
@@ -186,16 +187,16 @@ def _fast(dtype: dtypes.dtype) -> int:
     return EXACT_NUMBERS if dtype in (dtypes.int64, dtypes.int32) else SLOW
 
 
-_types: dict[Any, ArrayType] = {}
+known_types: dict[Any, ArrayType] = {}  # by NumPy's dtype
 
 
 def array_type(dtype: dtypes.dtype) -> ArrayType:
     """The NumPy array type for ``dtype``."""
-    return _types.get(dtype.numpy) or _make_type(dtype)
+    return known_types.get(dtype.numpy) or _make_type(dtype)
 
 
 def _make_type(dtype: dtypes.dtype) -> ArrayType:
-    made = _types[dtype.numpy] = ArrayType(dtype, numpy_, CPU, _fast(dtype))
+    made = known_types[dtype.numpy] = ArrayType(dtype, numpy_, CPU, _fast(dtype))
     return made
 
 
@@ -203,13 +204,13 @@ def describe(raw: Any) -> Descriptor:
     """The descriptor of a raw array of any array library."""
     kind = type(raw)
     if kind is np.ndarray:
-        found = _types.get(raw.dtype) or _make_type(dtypes.from_numpy_dtype(raw.dtype))
+        found = known_types.get(raw.dtype) or _make_type(dtypes.from_numpy_dtype(raw.dtype))
         shape = raw.shape
         if not shape:
             return found.zero_d
         return found.shapes_get(shape) or found.shaped(shape)
     if isinstance(raw, np.generic):
-        return (_types.get(raw.dtype) or _make_type(dtypes.from_numpy_dtype(raw.dtype))).scalar
+        return (known_types.get(raw.dtype) or _make_type(dtypes.from_numpy_dtype(raw.dtype))).scalar
     described: Descriptor = raw.describe()
     return described
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["restore", "silence"]
+__all__ = ["restore", "setting", "silence"]
 
 try:
     # NumPy keeps the setting in a context variable (since 2.0). The names are private: hence the
@@ -25,6 +25,11 @@ try:
         return _setting.set(_IGNORE)
 
     restore = _setting.reset
+
+    def setting() -> tuple[Any, Any] | None:
+        """The context variable of NumPy's setting, and its value for silence; None: unknown."""
+        return _setting, _IGNORE
+
 except (ImportError, TypeError):
 
     def silence() -> Any:
@@ -34,3 +39,7 @@ except (ImportError, TypeError):
     def restore(token: Any) -> None:
         """Bring back what was set before."""
         np.seterr(**token)
+
+    def setting() -> tuple[Any, Any] | None:
+        """The context variable of NumPy's setting, and its value for silence; None: unknown."""
+        return None

@@ -14,15 +14,18 @@ import functools
 from collections.abc import Callable
 from typing import Any, cast
 
-from adjoint.array import numpy_
-from adjoint.array.descriptor import REAL_NUMBERS, describe
+from adjoint.array import numpy_, silence
+from adjoint.array.descriptor import REAL_NUMBERS, ArrayType, Descriptor, describe, known_types
 from adjoint.core.call_several import general, straight_several, straight_three
 from adjoint.core.mode import get_mode
-from adjoint.core.node import next_seq
+from adjoint.core.mode import mode as mode_variable
+from adjoint.core.native import core as native
+from adjoint.core.native.calls import BINARY, ONE, PREDICATE, THREE, UNARY, WHOLE, make_compiled
+from adjoint.core.node import Node, next_seq, sequence
 from adjoint.core.op import Op, OpFunction
-from adjoint.core.plan import _PICKERS, versions_of
+from adjoint.core.plan import _PICKERS, Plan, versions_of
 from adjoint.core.record import apply
-from adjoint.core.tensor_base import Side, TensorBase, needs_tensor_class
+from adjoint.core.tensor_base import Counter, Side, TensorBase, needs_tensor_class
 from adjoint.core.views import link_view
 
 __all__ = ["make_call"]
@@ -36,28 +39,15 @@ _Tensor: type[TensorBase] = TensorBase
 def _receive(cls: type[TensorBase]) -> None:
     global _Tensor
     _Tensor = cls
+    if native is not None:
+        native.setup(Tensor=cls)
 
 
 def make_call(op: Op) -> OpFunction:
     """The function that calls ``op``, specialised by its family and arity."""
-    elementwise = op.family == "elementwise" and not op.parameters
-    call: Callable[..., Any]
-    if elementwise and len(op.operands) == 1 and not op.predicate:
-        call = _unary(op)
-    elif elementwise and len(op.operands) == 2:
-        call = _predicate(op) if op.predicate else _binary(op)
-    elif op.predicate or (op.family == "elementwise" and len(op.operands) > 2):
-        call = general(op)
-    elif op.family == "reduction" and len(op.operands) == 1 and not op.parameters:
-        call = _straight_whole(op)
-    elif len(op.operands) == 1 and op.outputs == 1 and not (op.joint or op.variadic):
-        call = _straight_one(op)
-    elif (
-        len(op.operands) in (2, 3) and op.outputs == 1 and not (op.joint or op.variadic or op.view)
-    ):
-        call = straight_three(op)
-    else:
-        call = straight_several(op)
+    builder = _builder(op)
+    kind = _COMPILED.get(builder)
+    call = builder(op) if native is None or kind is None else make_compiled(op, kind)
     functools.update_wrapper(call, op.forward, assigned=("__name__", "__doc__", "__module__"))
     call.__name__ = op.name
     function = cast(OpFunction, call)
@@ -66,12 +56,30 @@ def make_call(op: Op) -> OpFunction:
     return function
 
 
+def _builder(op: Op) -> Callable[[Op], Callable[..., Any]]:
+    elementwise = op.family == "elementwise" and not op.parameters
+    several = op.outputs > 1 or op.joint or op.variadic
+    if elementwise and len(op.operands) == 1 and not op.predicate:
+        return _unary
+    if elementwise and len(op.operands) == 2:
+        return _predicate if op.predicate else _binary
+    if op.predicate or (op.family == "elementwise" and len(op.operands) > 2):
+        return general
+    if op.family == "reduction" and len(op.operands) == 1 and not op.parameters:
+        return _straight_whole
+    if len(op.operands) == 1 and not several:
+        return _straight_one
+    if len(op.operands) in (2, 3) and not several and not op.view:
+        return straight_three
+    return straight_several
+
+
 def _straight_one(op: Op) -> Callable[..., Any]:
     """One operand and parameters: reductions, views, elementwise operators with parameters."""
     forward, level, view = op.forward, op.level, op.view
     if op.family == "elementwise":
         level = REAL_NUMBERS
-    differentiable, node_name = op.differentiable, op.node_name
+    differentiable = op.differentiable
     plan: Any = None
     gather: Any = None
     node_class: Any = None
@@ -111,18 +119,7 @@ def _straight_one(op: Op) -> Callable[..., Any]:
             node.counter = None
             made._edge = node
         if view:
-            if mode and input._side is None:
-                counter = input._counter
-                if counter is None:
-                    counter = input._version_counter()
-                made._counter = counter
-                made._side = side = Side()
-                side.base = input
-                side.steps = ((op, params),)
-                side.node = node_name
-                counter.add_view(made)
-            else:
-                link_view(op, input, made, params, mode)
+            _tie_view(op, input, made, params, mode)
         return made
 
     return call
@@ -380,3 +377,51 @@ def _predicate(op: Op) -> Callable[..., Any]:
         return made
 
     return call
+
+
+def _tie_view(op: Op, input: Any, made: Any, params: dict[str, Any], mode: int) -> None:
+    """Tie a view to its base; the usual case of `link_view`, where the operand is no view."""
+    if not mode or input._side is not None:
+        link_view(op, input, made, params, mode)
+        return
+    counter = input._counter
+    if counter is None:
+        counter = input._version_counter()
+    made._counter = counter
+    made._side = side = Side()
+    side.base = input
+    side.steps = ((op, params),)
+    side.node = op.node_name
+    counter.add_view(made)
+
+
+# The straight paths that the compiled core has, too (see core/native).
+_COMPILED: dict[Any, int] = {
+    _unary: UNARY,
+    _binary: BINARY,
+    _predicate: PREDICATE,
+    _straight_whole: WHOLE,
+    _straight_one: ONE,
+    straight_three: THREE,
+}
+
+if native is not None:
+    _warnings, _silent = silence.setting() or (None, None)
+    native.setup(
+        TensorBase=TensorBase,
+        Tensor=TensorBase,
+        Counter=Counter,
+        Node=Node,
+        Plan=Plan,
+        Descriptor=Descriptor,
+        ArrayType=ArrayType,
+        types=known_types,
+        numpy=numpy_,
+        describe=describe,
+        apply=apply,
+        tie_view=_tie_view,
+        sequence=sequence,
+        mode=mode_variable,
+        warnings=_warnings,
+        ignored=_silent,
+    )

@@ -21,9 +21,19 @@ from adjoint.array.descriptor import Descriptor
 from adjoint.core.hooks import Hook, HookTable, NodeHooks, RemovableHandle, add_hook
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
-__all__ = ["AccumulateGrad", "Node", "OutEdge", "Place", "next_seq", "node_of", "show_saved"]
+__all__ = [
+    "AccumulateGrad",
+    "Node",
+    "OutEdge",
+    "Place",
+    "next_seq",
+    "node_of",
+    "sequence",
+    "show_saved",
+]
 
-next_seq = itertools.count(1).__next__
+sequence = itertools.count(1)
+next_seq = sequence.__next__
 
 _SAVED = ("_saved_", "_raw_saved_")
 

@@ -27,6 +27,8 @@ from adjoint.array import numpy_
 from adjoint.array.kernels import tiles
 from adjoint.core import errors
 from adjoint.core.duals import copy_tangents, usual_descriptor
+from adjoint.core.native import core as native
+from adjoint.core.native.steps import plan_steps
 from adjoint.core.node import Node
 from adjoint.core.saved import PackedValue, SavedTensor, as_tensor
 from adjoint.core.tensor_base import TensorBase, make_tensor
@@ -60,7 +62,7 @@ class Plan:
 
     __slots__ = (
         *("bare", "exact", "fitting", "frees", "gather", "indices", "kinds", "names", "needs"),
-        *("op", "passing", "pick", "positions", "placed", "pull", "rules", "whole"),
+        *("native", "op", "passing", "pick", "positions", "placed", "pull", "rules", "whole"),
     )
 
     runs_undefined = False  # whether the rules want to run when no cotangent arrived
@@ -94,6 +96,7 @@ class Plan:
         self.gather = self._gatherer()
         self.frees = any(k in self.kinds for k in (OPERAND, OUT, INDICES))
         self.pull: Pull = straight_pull(self, numpy_) if exact else self.pull_general
+        self.native = None if native is None else self._native()
 
     # ---- saving ------------------------------------------------------------------------------
 
@@ -140,6 +143,13 @@ class Plan:
             else:
                 values.append(params[name])
         return tuple(values)
+
+    def _native(self) -> Any:
+        """The plan as the compiled walk reads it."""
+        place = self.op.position
+        names = [n[:-6] if k == SHAPE else n for n, k in zip(self.names, self.kinds)]
+        places = tuple([place.get(name, -1) for name in names])
+        return native.PlanData(self, places, self.names, plan_steps(self, OPERAND, OUT))
 
     # ---- unpacking ---------------------------------------------------------------------------
 

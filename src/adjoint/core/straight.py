@@ -17,8 +17,9 @@ import numpy as np
 from adjoint.array.descriptor import ARRAY
 from adjoint.array.kernels import tiles
 from adjoint.core.fitting import add_in_place, fit, own
-from adjoint.core.node import AccumulateGrad, Node, OutEdge
-from adjoint.core.tensor_base import make_tensor
+from adjoint.core.native import core as native
+from adjoint.core.node import AccumulateGrad, Node, OutEdge, Place
+from adjoint.core.tensor_base import birthplace, make_tensor
 
 __all__ = ["flush_lock", "run_straight"]
 
@@ -38,7 +39,7 @@ def _references() -> int:
 _ALONE = _references()  # what a container and a local variable count for, in this Python
 
 
-def run_straight(
+def _run_straight(
     roots: list[tuple[Any, Any]], keep: bool, found: dict[AccumulateGrad, Any] | None = None
 ) -> Unfinished | None:
     """Walk back from ``roots``; None when all is done, else what is left at the first node with
@@ -70,8 +71,7 @@ def run_straight(
             try:
                 r = plan.pull(node, g)
             except (RuntimeWarning, FloatingPointError):  # the user's NumPy turns them into errors
-                with np.errstate(all="ignore"):
-                    r = plan.pull(node, g)
+                r = _pull_quietly(plan, node, g)
             if not keep and plan.frees:
                 node.saved = None
             at = plan.bare
@@ -175,3 +175,28 @@ def _flush(leaves: dict[AccumulateGrad, Any]) -> None:
                 leaf.grad = make_tensor(g, None, desc if desc.storage == ARRAY else None)
             else:
                 add_in_place(old, g)
+
+
+def _pull_quietly(plan: Any, node: Node, g: Any) -> Any:
+    with np.errstate(all="ignore"):
+        return plan.pull(node, g)
+
+
+run_straight = _run_straight if native is None else native.run_straight
+
+if native is not None:
+    native.setup(
+        AccumulateGrad=AccumulateGrad,
+        Place=Place,
+        OutEdge=OutEdge,
+        make_tensor=make_tensor,
+        pull_quietly=_pull_quietly,
+        fit=fit,
+        plus=_plus,
+        add_to=tiles.add_to,
+        own=own,
+        add_in_place=add_in_place,
+        lock=flush_lock.acquire,
+        release=flush_lock.release,
+        born=birthplace,
+    )

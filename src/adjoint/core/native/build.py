@@ -1,0 +1,102 @@
+"""Building the compiled core with the machine's own C compiler.
+
+In: the C files of this package, a compiler (``CC``, else the one Python was built with, cc, gcc or
+clang), the headers of Python and NumPy.  Out: a library in the user's cache, which the next
+``import adjoint`` finds. Nothing is downloaded, and nothing outside of the cache is written.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from adjoint.core.native.library import NAME, library_path, sources
+
+__all__ = ["BuildError", "build", "built", "compiler", "remove"]
+
+# No -march: a home directory may be shared by several machines. Products and sums stay apart
+# (-ffp-contract=off), for the same bits as NumPy's.
+_FLAGS = ["-O3", "-fPIC", "-shared", "-fwrapv", "-fno-strict-aliasing", "-ffp-contract=off"]
+
+
+class BuildError(RuntimeError):
+    """The compiled core cannot be built here; the message says why and what helps."""
+
+
+def compiler() -> list[str]:
+    """The C compiler as words of a command.
+
+    Raises: BuildError if there is none.
+    """
+    given = os.environ.get("CC")
+    for words in (given, sysconfig.get_config_var("CC"), "cc", "gcc", "clang"):
+        command = shlex.split(words) if words else []
+        if command and shutil.which(command[0]):
+            return command
+    raise BuildError(
+        "no C compiler was found: install one (Debian and Ubuntu: apt install gcc python3-dev; "
+        "macOS: xcode-select --install), or name it in the environment variable CC. adjoint works "
+        "without: its core is Python."
+    )
+
+
+def _headers() -> list[str]:
+    include = sysconfig.get_paths()["include"]
+    if not (Path(include) / "Python.h").exists():
+        raise BuildError(
+            f"Python's headers are missing ({include}/Python.h): install them (Debian and Ubuntu: "
+            "apt install python3-dev)"
+        )
+    return [f"-I{include}", f"-I{np.get_include()}"]
+
+
+def built() -> list[Path]:
+    """All built libraries in the cache, those of other versions included."""
+    return sorted(library_path().parent.glob(f"{NAME}-*"))
+
+
+def build() -> Path:
+    """Compile the core; return the library's path. What is there already is built anew.
+
+    Raises: BuildError if there is no compiler, a header is missing, or the compiler fails.
+    """
+    if sys.implementation.name != "cpython" or os.name == "nt":
+        raise BuildError(
+            "the compiled core is for CPython on Linux, macOS and other Unixes; here adjoint's "
+            "core is Python"
+        )
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        raise BuildError("the compiled core needs Python's global lock; this Python has none")
+    path = library_path()
+    command = [*compiler(), *_FLAGS, *_headers()]
+    if sys.platform == "darwin":
+        command += ["-undefined", "dynamic_lookup"]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # written beside and renamed: nobody ever loads half a library
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            made = Path(folder) / path.name
+            command += [*[str(s) for s in sources() if s.suffix == ".c"], "-o", str(made)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise BuildError(f"{shlex.join(command)} failed:\n{done.stderr.strip()}")
+            made.replace(path)
+    except OSError as error:
+        raise BuildError(f"cannot write to {path.parent}: {error.strerror}") from error
+    return path
+
+
+def remove() -> int:
+    """Delete all built libraries; return how many there were."""
+    paths = built()
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return len(paths)

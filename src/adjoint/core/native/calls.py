@@ -1,0 +1,47 @@
+"""The compiled call of an operator: what C is told about it.
+
+In: an `Op` and which of the straight paths of `core/call.py` fits it.  Out: the function that users
+call, which makes the same tensors and nodes as the Python it stands for.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from adjoint.array.descriptor import EXACT_NUMBERS, REAL_NUMBERS
+from adjoint.core.native import core
+from adjoint.core.native.steps import ARITHMETIC
+
+__all__ = ["BINARY", "ONE", "PREDICATE", "THREE", "UNARY", "WHOLE", "make_compiled"]
+
+UNARY, BINARY, PREDICATE, WHOLE, ONE, THREE = range(6)  # as in calls.c
+
+_OTHER = 5
+
+
+def make_compiled(op: Any, kind: int) -> Any:
+    """The compiled call of ``op``; ``kind``: the straight path that it takes."""
+    alone = kind in (UNARY, BINARY, PREDICATE, WHOLE)  # a function of raw arrays, nothing else
+    function = op.kernel if alone else op.forward
+    code = ARITHMETIC.get(function, _OTHER)
+    level = op.level
+    if kind == WHOLE or (kind == ONE and op.family == "elementwise"):
+        level = REAL_NUMBERS
+    elif kind == PREDICATE:
+        level = EXACT_NUMBERS
+    wants = sum(1 << i for i, rule in enumerate(op.rules) if rule is not None)
+    return core.Call(
+        op=op,
+        function=function,
+        kind=kind,
+        code=code,
+        # Python functions of the library warn in its name, and are not heard; NumPy's own are
+        quiet=alone and not isinstance(function, functools.partial),
+        level=level,
+        operands=len(op.operands),
+        differentiable=op.differentiable,
+        wants=wants,
+        alike=sum(1 << i for i in op.promoted),
+        view=op.view,
+    )

@@ -1,0 +1,541 @@
+/* The straight walk: core/straight.py, statement by statement.
+
+   In: roots, whether to keep saved values, where the cotangents of leaves are to go. Out: None when all is
+   done, or the state in which core/engine.py goes on. */
+
+#include "state.h"
+
+#define BIG (1 << 16) /* elements from which a sum may be worth making in place */
+#define MOST 64       /* operands of a node that are pulled without Python */
+
+typedef struct {
+    long long *items;
+    Py_ssize_t count, room;
+} Heap; /* the youngest node first */
+
+typedef struct {
+    Heap heap;
+    PyObject *entries, *leaves;
+} Walk;
+
+static int push(Heap *heap, long long item) {
+    if (heap->count == heap->room) {
+        Py_ssize_t room = heap->room ? 2 * heap->room : 64;
+        long long *items = PyMem_Realloc(heap->items, room * sizeof(long long));
+        if (items == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        heap->items = items;
+        heap->room = room;
+    }
+    Py_ssize_t i = heap->count++;
+    while (i && heap->items[(i - 1) / 2] < item) {
+        heap->items[i] = heap->items[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    heap->items[i] = item;
+    return 0;
+}
+
+static long long pop(Heap *heap) {
+    long long top = heap->items[0], last = heap->items[--heap->count];
+    Py_ssize_t i = 0;
+    for (;;) {
+        Py_ssize_t child = 2 * i + 1;
+        if (child >= heap->count) break;
+        if (child + 1 < heap->count && heap->items[child + 1] > heap->items[child]) child++;
+        if (heap->items[child] <= last) break;
+        heap->items[i] = heap->items[child];
+        i = child;
+    }
+    heap->items[i] = last;
+    return top;
+}
+
+/* The heap as Python's has it: negated, smallest first. A sorted list is one. */
+static PyObject *heap_list(Heap *heap) {
+    PyObject *made = PyList_New(0);
+    while (made && heap->count) {
+        PyObject *item = PyLong_FromLongLong(-pop(heap));
+        if (item == NULL || PyList_Append(made, item) < 0) Py_CLEAR(made);
+        Py_XDECREF(item);
+    }
+    return made;
+}
+
+/* ---- edges ------------------------------------------------------------------------------------- */
+
+/* Whether an edge ends at a leaf; -1 with an error (an edge of a view without a future). */
+static int is_leaf(PyObject *edge) {
+    PyTypeObject *type = Py_TYPE(edge);
+    if (type == S.AccumulateGrad) return 1;
+    if (type == S.OutEdge || type->tp_base == S.Node) return 0;
+    PyObject *leaf = PyObject_GetAttrString(edge, "leaf");
+    if (leaf == NULL) return -1;
+    if (!PyType_IsSubtype(type, S.Node)) {
+        PyErr_Format(PyExc_SystemError, "an edge of type %s", type->tp_name);
+        Py_DECREF(leaf);
+        return -1;
+    }
+    int truth = PyObject_IsTrue(leaf);
+    Py_DECREF(leaf);
+    return truth;
+}
+
+static PyObject *desc_of(PyObject *edge) { /* borrowed; of an edge that `is_leaf` knows */
+    return SLOT(edge, Py_TYPE(edge) == S.OutEdge ? S.o_desc : S.n_desc);
+}
+
+/* Add two cotangents. `alone`: nobody but the walk holds the first one. Steals the first. */
+static PyObject *plus(PyObject *old, PyObject *h, int alone) {
+    if (Py_TYPE(old) == &PyArray_Type && PyArray_SIZE((PyArrayObject *)old) >= BIG) {
+        if (alone && Py_REFCNT(old) == 1) {
+            PyObject *done = PyObject_CallFunctionObjArgs(S.add_to, old, h, NULL);
+            if (done == NULL) {
+                Py_DECREF(old);
+                return NULL;
+            }
+            Py_DECREF(done);
+            if (done == Py_True) return old;
+        }
+        PyObject *made = PyObject_CallFunctionObjArgs(S.plus, old, h, NULL);
+        Py_DECREF(old);
+        return made;
+    }
+    PyObject *made = arithmetic(ADD, old, h);
+    if (made == NULL && (PyErr_ExceptionMatches(PyExc_RuntimeWarning) ||
+                         PyErr_ExceptionMatches(PyExc_FloatingPointError))) {
+        PyErr_Clear();
+        made = PyObject_CallFunctionObjArgs(S.plus, old, h, NULL);
+    }
+    Py_DECREF(old);
+    return made;
+}
+
+static int arrive_at_leaf(Walk *walk, PyObject *edge, PyObject *h) {
+    PyObject *old = PyDict_GetItemWithError(walk->leaves, edge);
+    if (old == NULL) return PyErr_Occurred() ? -1 : PyDict_SetItem(walk->leaves, edge, h);
+    Py_INCREF(old);
+    if (PyDict_SetItem(walk->leaves, edge, Py_None) < 0) { /* so that ours is the only reference */
+        Py_DECREF(old);
+        return -1;
+    }
+    PyObject *made = plus(old, h, 1);
+    if (made == NULL) return -1;
+    int failed = PyDict_SetItem(walk->leaves, edge, made);
+    Py_DECREF(made);
+    return failed;
+}
+
+/* Put `old + h`, or `h`, at a place of a list. */
+static int add_at(PyObject *list, Py_ssize_t i, PyObject *h, int alone) {
+    PyObject *old = PyList_GET_ITEM(list, i), *made;
+    if (old == Py_None) {
+        made = Py_NewRef(h);
+    } else {
+        PyList_SET_ITEM(list, i, Py_NewRef(Py_None));
+        made = plus(old, h, alone);
+        if (made == NULL) return -1;
+        Py_DECREF(PyList_GET_ITEM(list, i));
+        PyList_SET_ITEM(list, i, made);
+        return 0;
+    }
+    PyList_SET_ITEM(list, i, made);
+    Py_DECREF(old);
+    return 0;
+}
+
+static int enter(Walk *walk, PyObject *node, PyObject *what) { /* steals `what` */
+    PyObject *entry = PyList_New(2), *seq = SLOT(node, S.n_seq);
+    int failed = -1;
+    if (entry == NULL) {
+        Py_XDECREF(what);
+        return -1;
+    }
+    PyList_SET_ITEM(entry, 0, Py_NewRef(node));
+    PyList_SET_ITEM(entry, 1, what);
+    if (what && PyDict_SetItem(walk->entries, seq, entry) == 0)
+        failed = push(&walk->heap, PyLong_AsLongLong(seq));
+    Py_DECREF(entry);
+    return failed;
+}
+
+static int arrive(Walk *walk, PyObject *edge, PyObject *h, int leaf) {
+    if (leaf) return arrive_at_leaf(walk, edge, h);
+    int several = Py_TYPE(edge) == S.OutEdge;
+    PyObject *node = several ? SLOT(edge, S.o_node) : edge;
+    PyObject *entry = PyDict_GetItemWithError(walk->entries, SLOT(node, S.n_seq));
+    if (entry == NULL && PyErr_Occurred()) return -1;
+    if (!several) {
+        if (entry == NULL) return enter(walk, node, Py_NewRef(h));
+        return add_at(entry, 1, h, 1);
+    }
+    if (entry == NULL) {
+        Py_ssize_t count = PyTuple_GET_SIZE(SLOT(node, S.n_desc));
+        PyObject *slots = PyList_New(count);
+        for (Py_ssize_t i = 0; slots && i < count; i++)
+            PyList_SET_ITEM(slots, i, Py_NewRef(Py_None));
+        if (enter(walk, node, slots) < 0) return -1;
+        entry = PyDict_GetItemWithError(walk->entries, SLOT(node, S.n_seq));
+        if (entry == NULL) return -1;
+    }
+    Py_ssize_t nr = PyLong_AsSsize_t(SLOT(edge, S.o_nr));
+    PyObject *slots = PyList_GET_ITEM(entry, 1);
+    if (nr < 0 || nr >= PyList_GET_SIZE(slots)) {
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_SystemError, "an edge to no output");
+        return -1;
+    }
+    return add_at(slots, nr, h, 0);
+}
+
+/* ---- one node ---------------------------------------------------------------------------------- */
+
+typedef struct {
+    int bare, fitting, frees;
+} Facts;
+
+/* Whether an error is NumPy's complaint about a number, which PyTorch does not make; forgotten then. */
+static int only_numeric(void) {
+    if (!PyErr_ExceptionMatches(PyExc_RuntimeWarning) &&
+        !PyErr_ExceptionMatches(PyExc_FloatingPointError))
+        return 0;
+    PyErr_Clear();
+    return 1;
+}
+
+static int number_at(PyObject *plan, const char *name) {
+    PyObject *found = PyObject_GetAttrString(plan, name);
+    if (found == NULL) return -2;
+    int value = (int)PyLong_AsLong(found);
+    Py_DECREF(found);
+    return value;
+}
+
+/* Pull `g` through a node: cotangents of its operands in `found`, NULL for None. 0, or -1 with an error. */
+static int pull(PyObject *node, PyObject *g, PyObject **found, Py_ssize_t operands, Facts *facts) {
+    PyObject *plan = SLOT(node, S.n_plan), *data = NULL, *r;
+    if (Py_TYPE(plan) == S.Plan) data = SLOT(plan, S.p_native);
+    if (data && Py_TYPE(data) == &PlanDataType) {
+        PlanData *known = (PlanData *)data;
+        *facts = (Facts){known->bare, known->fitting, known->frees};
+        if (known->operands == operands) {
+            int done = pull_plan(known, node, g, found);
+            if (done > 0) return 0;
+            if (done < 0 && !only_numeric()) return -1;
+        }
+    } else {
+        *facts = (Facts){number_at(plan, "bare"), number_at(plan, "fitting"),
+                         number_at(plan, "frees")};
+        if (PyErr_Occurred()) return -1;
+    }
+    r = PyObject_CallMethod(plan, "pull", "OO", node, g);
+    if (r == NULL) {
+        if (!only_numeric()) return -1;
+        r = PyObject_CallFunctionObjArgs(S.pull_quietly, plan, node, g, NULL);
+        if (r == NULL) return -1;
+    }
+    if (facts->bare >= 0) {
+        if (facts->bare >= operands) {
+            PyErr_SetString(PyExc_SystemError, "a plan for another node");
+            Py_DECREF(r);
+            return -1;
+        }
+        if (r != Py_None) found[facts->bare] = Py_NewRef(r);
+        Py_DECREF(r);
+        return 0;
+    }
+    PyObject *several = PySequence_Fast(r, "a rule returned no sequence of cotangents");
+    Py_DECREF(r);
+    if (several == NULL) return -1;
+    for (Py_ssize_t i = 0; i < operands && i < PySequence_Fast_GET_SIZE(several); i++) {
+        PyObject *h = PySequence_Fast_GET_ITEM(several, i);
+        if (h != Py_None) found[i] = Py_NewRef(h);
+    }
+    Py_DECREF(several);
+    return 0;
+}
+
+/* A cotangent as the edge wants it; steals and returns a reference. */
+static PyObject *fitted(PyObject *h, PyObject *edge, PyObject *node) {
+    PyObject *desc = desc_of(edge);
+    PyObject *made = NULL;
+    if (Py_TYPE(desc) == S.Descriptor) {
+        if (alike(h, desc) == 1) return h;
+        made = add_rows(h, desc);
+    }
+    if (made == NULL && !PyErr_Occurred())
+        made = PyObject_CallFunctionObjArgs(S.fit, h, desc, node, Py_True, NULL);
+    Py_DECREF(h);
+    return made;
+}
+
+/* Send the cotangents on. In `*next`, `*g`: the node to go on with and what arrives there, or NULL.
+   Takes over what is in `found`. */
+static int send(Walk *walk, PyObject *node, PyObject *edges, PyObject **found, Py_ssize_t count,
+                int fitting, PyObject **next, PyObject **g) {
+    PyObject *follow = NULL, *carried = NULL;
+    Py_ssize_t i = 0;
+    for (; i < count; i++) {
+        PyObject *edge = PyTuple_GET_ITEM(edges, i), *h = found[i];
+        found[i] = NULL;
+        if (edge == Py_None || h == NULL) {
+            Py_XDECREF(h);
+            continue;
+        }
+        int leaf = is_leaf(edge);
+        if (leaf < 0) {
+            Py_DECREF(h);
+            goto failed;
+        }
+        if (!fitting && (h = fitted(h, edge, node)) == NULL) goto failed;
+        if (edge == follow) { /* x * x: both cotangents go to one place */
+            carried = plus(carried, h, 0);
+            Py_DECREF(h);
+            if (carried == NULL) goto failed;
+        } else if (follow == NULL && !leaf && Py_TYPE(edge) != S.OutEdge) {
+            follow = edge;
+            carried = h;
+        } else {
+            int failed = arrive(walk, edge, h, leaf);
+            Py_DECREF(h);
+            if (failed < 0) goto failed;
+        }
+    }
+    if (follow && walk->heap.count &&
+        walk->heap.items[0] >= PyLong_AsLongLong(SLOT(follow, S.n_seq))) {
+        int failed = arrive(walk, follow, carried, 0);
+        Py_DECREF(carried);
+        follow = carried = NULL;
+        if (failed < 0) goto failed;
+    }
+    *next = Py_XNewRef(follow);
+    *g = carried;
+    return 0;
+failed:
+    Py_XDECREF(carried);
+    for (i++; i < count; i++) Py_CLEAR(found[i]);
+    return -1;
+}
+
+/* Run one node with its cotangent; both references are taken over. */
+static int run_node(Walk *walk, PyObject *node, PyObject *g, int keep, PyObject **next,
+                    PyObject **carried) {
+    PyObject *found[MOST] = {NULL}, **room = found, *edges = Py_NewRef(SLOT(node, S.n_edges));
+    Py_ssize_t count = PyTuple_GET_SIZE(edges);
+    Facts facts;
+    int failed = -1;
+    if (count > MOST && (room = PyMem_Calloc(count, sizeof(PyObject *))) == NULL) {
+        PyErr_NoMemory();
+        goto end;
+    }
+    if (pull(node, g, room, count, &facts) < 0) goto end;
+    Py_CLEAR(g);
+    if (!keep && facts.frees) {
+        PyObject *old = SLOT(node, S.n_saved);
+        SLOT(node, S.n_saved) = Py_NewRef(Py_None);
+        Py_XDECREF(old);
+    }
+    failed = send(walk, node, edges, room, count, facts.fitting, next, carried);
+end:
+    if (room != found) PyMem_Free(room);
+    Py_DECREF(edges);
+    Py_XDECREF(g);
+    Py_DECREF(node);
+    return failed;
+}
+
+/* ---- leaves ------------------------------------------------------------------------------------- */
+
+/* Whether nobody but the walk can see `g`, and it lies in memory as the leaf does (fitting.own). */
+static int owned(PyObject *g, PyObject *leaf) {
+    PyObject *memory = SLOT(leaf, S.a_memory);
+    if (alike(g, SLOT(leaf, S.n_desc)) != 1) return 0;
+    if (Py_TYPE(g) != &PyArray_Type) return 1;
+    PyArrayObject *array = (PyArrayObject *)g;
+    PyObject *base = PyArray_BASE(array);
+    if (base && (Py_TYPE(base) != &PyArray_Type || Py_REFCNT(base) > 1)) return 0;
+    return Py_REFCNT(g) == 1 && PyArray_IS_C_CONTIGUOUS(array) &&
+           PyArray_ISWRITEABLE(array) && Py_TYPE(memory) == &PyArray_Type &&
+           PyArray_IS_C_CONTIGUOUS((PyArrayObject *)memory);
+}
+
+/* A gradient as a tensor (tensor_base.make_tensor); inside transforms Python notes where it was born. */
+static PyObject *gradient(PyObject *g, PyObject *desc) {
+    PyObject *born, *made = NULL;
+    if (PyContextVar_Get(S.born, NULL, &born) < 0) return NULL;
+    long number = PyLong_AsLong(born);
+    Py_DECREF(born);
+    if (number) return PyObject_CallFunctionObjArgs(S.make_tensor, g, Py_None, desc, NULL);
+    PyObject *described = desc == Py_None ? describe(g) : Py_NewRef(desc);
+    if (described) made = make_tensor(g, described, NULL);
+    Py_XDECREF(described);
+    return made;
+}
+
+static int accumulate(PyObject *leaf, PyObject *g) { /* steals `g` */
+    int failed = -1;
+    PyObject *old = SLOT(leaf, S.a_grad), *made = NULL, *desc = SLOT(leaf, S.n_desc);
+    if (old == Py_None) {
+        if (!owned(g, leaf)) {
+            PyObject *two = PyLong_FromLong(2), *copy = NULL;
+            if (two) copy = PyObject_CallFunctionObjArgs(S.own, g, leaf, two, NULL);
+            Py_XDECREF(two);
+            Py_DECREF(g);
+            if ((g = copy) == NULL) return -1;
+        }
+        long storage = PyLong_AsLong(SLOT(desc, S.d_storage));
+        made = gradient(g, storage == 0 ? desc : Py_None);
+        if (made) {
+            SLOT(leaf, S.a_grad) = made;
+            Py_DECREF(old);
+            failed = 0;
+        }
+    } else {
+        made = PyObject_CallFunctionObjArgs(S.add_in_place, old, g, NULL);
+        failed = made ? 0 : -1;
+        Py_XDECREF(made);
+    }
+    Py_DECREF(g);
+    return failed;
+}
+
+static int wanted(PyObject *leaf) { /* leaf.variable_requires_grad() */
+    if (Py_TYPE(leaf) == S.AccumulateGrad) {
+        PyObject *tensor = PyWeakref_GET_OBJECT(SLOT(leaf, S.a_ref));
+        return tensor == Py_None || SLOT(tensor, S.t_edge) == leaf;
+    }
+    PyObject *found = PyObject_CallMethod(leaf, "variable_requires_grad", NULL);
+    int truth = found ? PyObject_IsTrue(found) : -1;
+    Py_XDECREF(found);
+    return truth;
+}
+
+/* Accumulate at leaves that nobody watches, the last one that was reached first. */
+static int flush(PyObject *leaves) {
+    PyObject *done = PyObject_CallNoArgs(S.lock);
+    if (done == NULL) return -1;
+    Py_DECREF(done);
+    int failed = 0;
+    PyObject *pairs = PyDict_Items(leaves);
+    PyDict_Clear(leaves);
+    if (pairs == NULL) failed = -1;
+    for (Py_ssize_t i = pairs ? PyList_GET_SIZE(pairs) - 1 : -1; i >= 0 && !failed; i--) {
+        PyObject *pair = Py_NewRef(PyList_GET_ITEM(pairs, i));
+        if (PyList_SetSlice(pairs, i, i + 1, NULL) < 0) failed = -1;
+        PyObject *leaf = Py_NewRef(PyTuple_GET_ITEM(pair, 0)), *g = Py_NewRef(PyTuple_GET_ITEM(pair, 1));
+        Py_DECREF(pair);
+        int want = failed ? 0 : wanted(leaf);
+        /* Place and ViewSink keep no gradient of their own, or hide it: Python's attribute */
+        if (want > 0 && Py_TYPE(leaf) != S.AccumulateGrad) {
+            PyObject *old = PyObject_GetAttrString(leaf, "grad"), *own = NULL, *two = NULL, *made = NULL;
+            if (old == Py_None) {
+                two = PyLong_FromLong(2);
+                if (two) own = PyObject_CallFunctionObjArgs(S.own, g, leaf, two, NULL);
+                if (own) made = gradient(own, Py_None);
+                failed = made ? PyObject_SetAttrString(leaf, "grad", made) : -1;
+            } else if (old) {
+                made = PyObject_CallFunctionObjArgs(S.add_in_place, old, g, NULL);
+                failed = made ? 0 : -1;
+            } else {
+                failed = -1;
+            }
+            Py_XDECREF(old);
+            Py_XDECREF(own);
+            Py_XDECREF(two);
+            Py_XDECREF(made);
+            Py_DECREF(g);
+        } else if (want > 0) {
+            failed = accumulate(leaf, g);
+        } else {
+            failed = want;
+            Py_DECREF(g);
+        }
+        Py_DECREF(leaf);
+    }
+    Py_XDECREF(pairs);
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    done = PyObject_CallNoArgs(S.release);
+    Py_XDECREF(done);
+    if (type) PyErr_Restore(type, value, trace);
+    return failed || done == NULL ? -1 : 0;
+}
+
+/* ---- the walk ----------------------------------------------------------------------------------- */
+
+/* Take the youngest node that waits. */
+static int take(Walk *walk, PyObject **node, PyObject **g) {
+    PyObject *seq = PyLong_FromLongLong(pop(&walk->heap));
+    PyObject *entry = seq ? PyDict_GetItemWithError(walk->entries, seq) : NULL;
+    int failed = -1;
+    if (entry) {
+        Py_INCREF(entry);
+        *node = Py_NewRef(PyList_GET_ITEM(entry, 0));
+        *g = Py_NewRef(PyList_GET_ITEM(entry, 1));
+        failed = PyDict_DelItem(walk->entries, seq);
+        Py_DECREF(entry);
+    }
+    Py_XDECREF(seq);
+    return failed;
+}
+
+static int start(Walk *walk, PyObject *roots, PyObject **node, PyObject **g) {
+    Py_ssize_t count = PyList_GET_SIZE(roots);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *pair = PyList_GET_ITEM(roots, i);
+        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
+            PyErr_SetString(PyExc_TypeError, "roots are pairs");
+            return -1;
+        }
+        PyObject *edge = PyTuple_GET_ITEM(pair, 0), *h = PyTuple_GET_ITEM(pair, 1);
+        int leaf = is_leaf(edge);
+        if (leaf < 0) return -1;
+        if (count == 1 && !leaf && Py_TYPE(edge) != S.OutEdge) { /* it need not wait among others */
+            *node = Py_NewRef(edge);
+            *g = Py_NewRef(h);
+        } else if (arrive(walk, edge, h, leaf) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+PyObject *run_straight(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    if (given < 2 || given > 3 || !PyList_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "run_straight(roots, keep, found=None)");
+        return NULL;
+    }
+    PyObject *kept = given == 3 && args[2] != Py_None ? args[2] : NULL, *result = NULL;
+    PyObject *node = NULL, *g = NULL;
+    int keep = PyObject_IsTrue(args[1]), steps = 0;
+    Walk walk = {{NULL, 0, 0}, PyDict_New(), kept ? Py_NewRef(kept) : PyDict_New()};
+    PyObject *token = silence();
+    if (token == NULL || walk.entries == NULL || walk.leaves == NULL || keep < 0) goto end;
+    if (start(&walk, args[0], &node, &g) < 0) goto end;
+    while (node || walk.heap.count) {
+        if (node == NULL && take(&walk, &node, &g) < 0) goto end;
+        if (SLOT(node, S.n_hooks) != Py_None) { /* the engine goes on from here */
+            PyObject *list = NULL;
+            if (enter(&walk, node, Py_NewRef(g)) == 0 && (list = heap_list(&walk.heap)))
+                result = PyTuple_Pack(3, walk.entries, list, walk.leaves);
+            Py_XDECREF(list);
+            goto end;
+        }
+        PyObject *next = NULL, *carried = NULL;
+        int failed = run_node(&walk, node, g, keep, &next, &carried);
+        node = next;
+        g = carried;
+        if (failed < 0 || (++steps % 64 == 0 && PyErr_CheckSignals() < 0)) goto end;
+    }
+    if (kept == NULL && flush(walk.leaves) < 0) goto end;
+    result = Py_NewRef(Py_None);
+end:
+    Py_XDECREF(node);
+    Py_XDECREF(g);
+    Py_XDECREF(walk.entries);
+    Py_XDECREF(walk.leaves);
+    PyMem_Free(walk.heap.items);
+    if (token && restore(token) < 0) Py_CLEAR(result);
+    return result;
+}
