@@ -15,15 +15,17 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable
-from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
 from adjoint.array import numpy_
 from adjoint.array.descriptor import EXACT_NUMBERS, REAL_NUMBERS, library_of
-from adjoint.array.namespace import Namespace
 from adjoint.core.node import Node, OutEdge, show_saved
 from adjoint.core.plan import INDICES, NEEDS, OPERAND, OUT, PARAM, SHAPE, SHAPES, Plan
+
+if TYPE_CHECKING:
+    from adjoint.array.namespace import Namespace
 
 __all__ = ["OPERATORS", "Op", "OpFunction", "Rule", "camel_case"]
 
