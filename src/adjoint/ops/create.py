@@ -7,10 +7,11 @@ In: sizes, values, dtypes.  Out: leaf Tensors. What is made from the user's data
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adjoint._later import Later
 from adjoint.array import dtypes
 from adjoint.core.errors import type_name
 from adjoint.core.mode import grad_enabled
@@ -25,7 +26,6 @@ from adjoint.ops.create_data import (
     scalar_tensor,
     tensor,
 )
-from adjoint.ops.create_legacy import legacy, legacy_tensor
 from adjoint.ops.create_options import (
     check_options,
     check_requires_grad,
@@ -50,6 +50,11 @@ from adjoint.ops.create_ranges import (
     triu_indices,
 )
 
+if TYPE_CHECKING:
+    from adjoint.ops import create_legacy
+else:
+    create_legacy = Later("adjoint.ops.create_legacy")
+
 __all__ = [
     "arange",
     "as_dtype",
@@ -65,7 +70,6 @@ __all__ = [
     "frombuffer",
     "full",
     "full_like",
-    "legacy_tensor",
     "linspace",
     "logspace",
     "new",
@@ -474,4 +478,4 @@ def new_empty_strided(
 
 def new(self: Tensor, *args: Any, **keyword: Any) -> Tensor:
     """The old constructor for the dtype of ``self``: from data, or of the given sizes."""
-    return legacy(self._desc.dtype, args, keyword)
+    return create_legacy.legacy(self._desc.dtype, args, keyword)
