@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adjoint._later import Later
+from adjoint._later import Later, names
 from adjoint.array import dtypes
 from adjoint.core.errors import type_name
 from adjoint.core.mode import grad_enabled
@@ -52,8 +52,11 @@ from adjoint.ops.create_ranges import (
 
 if TYPE_CHECKING:
     from adjoint.ops import create_legacy
+    from adjoint.ops.create_legacy import legacy_tensor
 else:
     create_legacy = Later("adjoint.ops.create_legacy")
+
+__getattr__ = names(__name__, {"legacy_tensor": "adjoint.ops.create_legacy"})
 
 __all__ = [
     "arange",
@@ -70,6 +73,7 @@ __all__ = [
     "frombuffer",
     "full",
     "full_like",
+    "legacy_tensor",
     "linspace",
     "logspace",
     "new",
