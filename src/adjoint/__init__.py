@@ -10,13 +10,12 @@ tensor([[4.5000, 4.5000],
 
 from __future__ import annotations
 
-import importlib as _importlib
-import sys as _sys
 import warnings as _warnings
-from typing import Any as _Any
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 # fmt: off
 from adjoint import autograd
+from adjoint._later import names as _names
 from adjoint._version import __version__
 from adjoint.array import tuning as _tuning
 from adjoint.array.device import Size, device
@@ -37,7 +36,6 @@ from adjoint.autograd.grad_mode import (
 from adjoint.autograd.masked import is_masked_gradients_enabled, masked_gradients
 from adjoint.core.plan import set_tensor_world as _set_tensor_world
 from adjoint.ops import vocabulary as _vocabulary
-from adjoint.ops.adaptive_pool import adaptive_avg_pool1d, adaptive_max_pool1d
 from adjoint.ops.arithmetic import (
     rsub,
 )
@@ -52,9 +50,6 @@ from adjoint.ops.compare import (
 from adjoint.ops.complex import (
     conj, imag, real, resolve_conj, view_as_complex, view_as_real,
 )
-from adjoint.ops.conv import (
-    conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d,
-)
 from adjoint.ops.create import (
     empty, empty_like, empty_permuted, empty_strided, eye, full, full_like, ones, ones_like, zeros,
     zeros_like,
@@ -62,15 +57,9 @@ from adjoint.ops.create import (
 from adjoint.ops.create_data import (
     as_tensor, asarray, from_dlpack, from_numpy, frombuffer, scalar_tensor,
 )
-from adjoint.ops.create_legacy import (
-    BFloat16Tensor, BoolTensor, ByteTensor, CharTensor, DoubleTensor, FloatTensor, HalfTensor,
-    IntTensor, LongTensor, ShortTensor,
-)
 from adjoint.ops.create_ranges import (
     arange, linspace, logspace, range_ as range, tril_indices, triu_indices,
 )
-from adjoint.ops.einsum import einsum
-from adjoint.ops.embedding import embedding
 from adjoint.ops.gather import (
     argwhere,
 )
@@ -78,7 +67,6 @@ from adjoint.ops.join import (
     chunk, dsplit, hsplit, split, split_with_sizes, tensor_split, unbind, vsplit,
 )
 from adjoint.ops.masked import masked_fill, masked_scatter
-from adjoint.ops.norm import batch_norm, layer_norm
 from adjoint.ops.norms import (
     dist, pairwise_distance, std_mean, var_mean,
 )
@@ -99,15 +87,9 @@ from adjoint.ops.out import (
     scatter_add, sgn, sigmoid, sign, sin, sinh, softmax, sort, sqrt, square, stack, std, sub, sum,
     take, take_along_dim, tan, tanh, topk, tril, triu, trunc, var, where, xlogy,
 )
-from adjoint.ops.pool import (
-    avg_pool1d, max_pool1d, max_pool2d, max_pool3d,
-)
 from adjoint.ops.random import (
     Generator, default_generator, fork_rng, get_rng_state, initial_seed, manual_seed, rand,
     rand_like, randint, randint_like, randn, randn_like, randperm, seed, set_rng_state,
-)
-from adjoint.ops.random_sampling import (
-    bernoulli, binomial, multinomial, normal, poisson,
 )
 from adjoint.ops.reduce import (
     count_nonzero, is_complex, is_floating_point, is_nonzero, is_tensor, numel,
@@ -121,8 +103,27 @@ from adjoint.ops.view import (
     clone, diagonal, flatten, movedim, narrow, permute, ravel, reshape, select, squeeze, t,
     transpose, unflatten, unsqueeze,
 )
-from adjoint.printing import get_printoptions, set_printoptions
 from adjoint.tensor import Tensor
+
+if _TYPE_CHECKING:
+    from adjoint.ops.adaptive_pool import adaptive_avg_pool1d, adaptive_max_pool1d
+    from adjoint.ops.conv import (
+        conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d,
+    )
+    from adjoint.ops.create_legacy import (
+        BFloat16Tensor, BoolTensor, ByteTensor, CharTensor, DoubleTensor, FloatTensor, HalfTensor,
+        IntTensor, LongTensor, ShortTensor,
+    )
+    from adjoint.ops.einsum import einsum
+    from adjoint.ops.embedding import embedding
+    from adjoint.ops.norm import batch_norm, layer_norm
+    from adjoint.ops.pool import (
+        avg_pool1d, max_pool1d, max_pool2d, max_pool3d,
+    )
+    from adjoint.ops.random_sampling import (
+        bernoulli, binomial, multinomial, normal, poisson,
+    )
+    from adjoint.printing import get_printoptions, set_printoptions
 
 # isort: split
 # After the module of that name was loaded, so that `adjoint.tensor` is the function.
@@ -174,30 +175,35 @@ nan = float64.numpy.type("nan").item()
 pi = 3.141592653589793
 e = 2.718281828459045
 
-# Packages that are loaded when they are first named: most programs need only some of them.
-_LATER = ("cuda", "func", "functorch", "nn", "optim", "sparse", "testing", "utils", "viz")
-_HOMES = {"vmap": "func"} | dict.fromkeys(
-    (
-        *("grad", "hessian", "hessian_diagonal", "hvp", "jacobian", "laplacian"),
-        *("prepare_hessian", "prepare_jacobian"),
-        *("value_and_grad", "value_and_hessian", "value_and_jacobian"),
+# What is loaded when it is first named: most programs need only some of it.
+_PACKAGES = "cuda func functorch nn optim printing sparse testing utils viz"
+_HOMES = {
+    "derivatives": (
+        "grad hessian hessian_diagonal hvp jacobian laplacian prepare_hessian prepare_jacobian "
+        "value_and_grad value_and_hessian value_and_jacobian"
     ),
-    "derivatives",
-)
-
-
-def __getattr__(name: str) -> _Any:
-    if name in _LATER:
-        return _importlib.import_module(f"adjoint.{name}")
-    if name in _HOMES:
-        found = getattr(_importlib.import_module(f"adjoint.{_HOMES[name]}"), name)
-        setattr(_sys.modules[__name__], name, found)  # the next time it is an ordinary name
-        return found
-    raise AttributeError(f"module 'adjoint' has no attribute '{name}'")
+    "func": "vmap",
+    "ops.adaptive_pool": "adaptive_avg_pool1d adaptive_max_pool1d",
+    "ops.conv": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
+    "ops.create_legacy": (
+        "BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor "
+        "HalfTensor IntTensor LongTensor ShortTensor"
+    ),
+    "ops.einsum": "einsum",
+    "ops.embedding": "embedding",
+    "ops.norm": "batch_norm layer_norm",
+    "ops.pool": "avg_pool1d max_pool1d max_pool2d max_pool3d",
+    "ops.random_sampling": "bernoulli binomial multinomial normal poisson",
+    "printing": "get_printoptions set_printoptions",
+}
+_LATER = {name: f"adjoint.{name}" for name in _PACKAGES.split()} | {
+    name: f"adjoint.{home}" for home, names in _HOMES.items() for name in names.split()
+}
+__getattr__ = _names(__name__, _LATER)
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_LATER, *_HOMES])
+    return sorted({*__all__, *_LATER})
 
 
 __all__ = [

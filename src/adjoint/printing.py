@@ -14,15 +14,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from adjoint._later import Later
 from adjoint.array import descriptor
-from adjoint.array.batched.blocks import dense
 from adjoint.array.dtypes import bool_, get_default_dtype, int64
 from adjoint.core import tensor_base
 from adjoint.core.duals import levels_of, tangent_of
+
+if TYPE_CHECKING:
+    from adjoint.array.batched import blocks
+else:
+    blocks = Later("adjoint.array.batched.blocks")
 
 __all__ = [
     "PrintOptions",
@@ -260,7 +265,7 @@ def tensor_repr(t: Any, tensor_contents: str | None = None) -> str:
 
 def _batched_repr(t: Any) -> str:
     """A tensor inside `vmap`: its level, and all samples as they are seen outside of it."""
-    array = dense(t._array)
+    array = blocks.dense(t._array)
     whole = tensor_base.make_tensor(array.value, t._edge)
     text = "\n".join(f"    {line}" if line else "" for line in tensor_repr(whole).split("\n"))
     return f"BatchedTensor(lvl={array.level.depth}, bdim=0, value=\n{text}\n)"

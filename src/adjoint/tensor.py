@@ -7,8 +7,9 @@ versions) lives here.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from adjoint._later import Later, Method
 from adjoint.array import dtypes
 from adjoint.array.device import as_device, device
 from adjoint.core import mode as modes
@@ -30,7 +31,6 @@ from adjoint.ops import (
     part,
     piecewise,
     pointwise,
-    random_sampling,
     reduce,
     special,
     strided,
@@ -42,6 +42,11 @@ from adjoint.ops import softmax as softmaxes
 from adjoint.ops import sort as sorting
 from adjoint.ops import view as views
 from adjoint.tensor_inplace import TensorInplace
+
+if TYPE_CHECKING:
+    from adjoint.ops import create_legacy
+else:
+    create_legacy = Later("adjoint.ops.create_legacy")
 
 __all__ = ["Tensor"]
 
@@ -63,7 +68,7 @@ class Tensor(TensorInplace):
     __torch_function__: Any = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
-        made: Tensor = create.legacy_tensor(*args, **kwargs)
+        made: Tensor = create_legacy.legacy_tensor(*args, **kwargs)
         return made if cls is Tensor else made.as_subclass(cls)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -218,8 +223,7 @@ class Tensor(TensorInplace):
     median = sorting.median
     softmax = softmaxes.softmax
     log_softmax = softmaxes.log_softmax
-    bernoulli = random_sampling.bernoulli
-    multinomial = random_sampling.multinomial
+    bernoulli = multinomial = Method("adjoint.ops.random_sampling")
     logsumexp = norms.logsumexp
     norm = norms.norm
     dist = norms.dist

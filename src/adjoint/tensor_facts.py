@@ -7,17 +7,22 @@ In: the five slots of `TensorBase`.  Out: PyTorch's properties and conversions, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adjoint._later import Later
 from adjoint.array import dtypes
 from adjoint.array import layout as layouts
 from adjoint.array.descriptor import plain
 from adjoint.array.device import Size, device
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops import compare, join, matmul, pointwise, reduce
-from adjoint.printing import tensor_format, tensor_repr
+
+if TYPE_CHECKING:
+    from adjoint import printing
+else:
+    printing = Later("adjoint.printing")
 
 __all__ = ["TensorFacts"]
 
@@ -246,10 +251,10 @@ class TensorFacts(TensorBase):
         return id(self)
 
     def __repr__(self, *, tensor_contents: str | None = None) -> str:
-        return tensor_repr(self, tensor_contents)
+        return printing.tensor_repr(self, tensor_contents)
 
     def __format__(self, spec: str) -> str:
-        return tensor_format(self, spec)
+        return printing.tensor_format(self, spec)
 
 
 _OPERATORS: dict[Any, Any] = {

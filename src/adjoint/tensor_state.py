@@ -6,12 +6,12 @@ methods, the second layer of `Tensor`.
 
 from __future__ import annotations
 
-import copy
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adjoint._later import Later
 from adjoint.array import dtypes
 from adjoint.array.batched.level import need_memory, stack
 from adjoint.array.descriptor import cut_off
@@ -25,6 +25,11 @@ from adjoint.core.room import link_alias
 from adjoint.core.tensor_base import Counter, TensorBase, make_tensor
 from adjoint.core.views import adopt_views, import_retain
 from adjoint.tensor_facts import TensorFacts
+
+if TYPE_CHECKING:
+    import copy
+else:
+    copy = Later("copy")
 
 __all__ = ["TensorState"]
 

@@ -7,10 +7,11 @@ call these functions as ``xp.name``.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adjoint._later import names
 from adjoint.array import kernels, special
 from adjoint.array.kernels import accumulate, strides
 from adjoint.array.kernels.outer import outer
@@ -409,23 +410,25 @@ def matmul(a: Array, b: Array) -> Array:
 
 # ---- sliding windows -----------------------------------------------------------------------------
 
-conv = kernels.conv
-conv_add = kernels.conv_add
-conv_input = kernels.conv_input
-conv_input_add = kernels.conv_input_add
-conv_weight = kernels.conv_weight
-unfold = kernels.unfold
-fold = kernels.fold
-max_pool = kernels.max_pool
-max_pool_values = kernels.max_pool_values
-max_pool_take = kernels.max_pool_take
-max_pool_put = kernels.max_pool_put
-max_pool_index = kernels.max_pool_index
-avg_pool = kernels.avg_pool
-avg_pool_input = kernels.avg_pool_input
-pad = kernels.pad
-pad_mirrored = kernels.pad_mirrored
-pad_mirrored_sum = kernels.pad_mirrored_sum
+if TYPE_CHECKING:
+    conv = kernels.conv
+    conv_add = kernels.conv_add
+    conv_input = kernels.conv_input
+    conv_input_add = kernels.conv_input_add
+    conv_weight = kernels.conv_weight
+    unfold = kernels.unfold
+    fold = kernels.fold
+    max_pool = kernels.max_pool
+    max_pool_values = kernels.max_pool_values
+    max_pool_take = kernels.max_pool_take
+    max_pool_put = kernels.max_pool_put
+    max_pool_index = kernels.max_pool_index
+    avg_pool = kernels.avg_pool
+    avg_pool_input = kernels.avg_pool_input
+    pad = kernels.pad
+    pad_mirrored = kernels.pad_mirrored
+    pad_mirrored_sum = kernels.pad_mirrored_sum
+__getattr__ = names(__name__, dict.fromkeys(kernels.__all__, kernels.__name__))  # all these
 
 # ---- creation and casting ------------------------------------------------------------------------
 

@@ -1,15 +1,18 @@
 """PyTorch's autograd API: `backward`, `grad`, `Function`, modes, graph tools."""
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-from adjoint.autograd import anomaly_mode, forward_ad, function, grad_mode, graph
+from adjoint import _later
+from adjoint.autograd import anomaly_mode, function, grad_mode
 from adjoint.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from adjoint.autograd.function import Function
 from adjoint.autograd.grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from adjoint.autograd.gradcheck import gradcheck, gradgradcheck
-from adjoint.autograd.graph import _unsafe_preserve_version_counter
 from adjoint.core.backward import backward, grad
+
+if TYPE_CHECKING:
+    from adjoint.autograd import forward_ad, functional, graph
+    from adjoint.autograd.graph import _unsafe_preserve_version_counter
 
 __all__ = [
     "Function",
@@ -20,6 +23,7 @@ __all__ = [
     "enable_grad",
     "forward_ad",
     "function",
+    "functional",
     "grad",
     "grad_mode",
     "gradcheck",
@@ -31,8 +35,17 @@ __all__ = [
     "set_grad_enabled",
 ]
 
+# Few programs need these.
+__getattr__ = _later.names(
+    __name__,
+    {
+        "_unsafe_preserve_version_counter": "adjoint.autograd.graph",
+        "forward_ad": "adjoint.autograd.forward_ad",
+        "functional": "adjoint.autograd.functional",
+        "graph": "adjoint.autograd.graph",
+    },
+)
 
-def __getattr__(name: str) -> Any:
-    if name == "functional":  # few programs need it: loaded when it is named
-        return importlib.import_module("adjoint.autograd.functional")
-    raise AttributeError(f"module 'adjoint.autograd' has no attribute '{name}'")
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,11 +7,16 @@ stack and the backward walk look at every gradient.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from adjoint._later import Later
 from adjoint.core import mode as modes
-from adjoint.core.anomaly import options
 from adjoint.core.mode import get_mode, set_mode
+
+if TYPE_CHECKING:
+    from adjoint.core import anomaly
+else:
+    anomaly = Later("adjoint.core.anomaly")
 
 __all__ = [
     "detect_anomaly",
@@ -75,13 +80,13 @@ class detect_anomaly:
 
 
 def _state() -> tuple[bool, bool, bool]:
-    return is_anomaly_enabled(), options["nan"], options["inf"]
+    return is_anomaly_enabled(), anomaly.options["nan"], anomaly.options["inf"]
 
 
 def _switch(on: bool, check_nan: bool, check_inf: bool) -> None:
     bits = get_mode()
     set_mode(bits | modes.ANOMALY if on else bits & ~modes.ANOMALY)
-    options["nan"], options["inf"] = check_nan, check_inf
+    anomaly.options["nan"], anomaly.options["inf"] = check_nan, check_inf
 
 
 def is_anomaly_enabled() -> bool:
@@ -91,4 +96,4 @@ def is_anomaly_enabled() -> bool:
 
 def is_anomaly_check_nan_enabled() -> bool:
     """Return whether anomaly detection stops at nan."""
-    return is_anomaly_enabled() and options["nan"]
+    return is_anomaly_enabled() and anomaly.options["nan"]

@@ -12,22 +12,20 @@ import inspect
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from adjoint._later import Later
 from adjoint.array import dtypes
-from adjoint.autograd.function_forward import among, push_function
 from adjoint.autograd.function_node import (
     BackwardCFunction,
     FunctionCtx,
     FunctionPlan,
+    among,
     function_plan,
     out_edge,
     save,
 )
-from adjoint.autograd.function_pattern import arrays_before, depending_results
-from adjoint.autograd.function_vmap import apply_batched
 from adjoint.core import mode as modes
-from adjoint.core.anomaly import remember
 from adjoint.core.duals import ceiling, levels_of, open_levels
 from adjoint.core.engine import running
 from adjoint.core.hooks import NodeHooks
@@ -38,6 +36,15 @@ from adjoint.core.node import Node, next_seq
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.core.views import IN_FUNCTION, MULTI_OUTPUT, rebase, refresh_views
 from adjoint.ops.view import view
+
+if TYPE_CHECKING:
+    from adjoint.autograd import function_forward, function_pattern, function_vmap
+    from adjoint.core import anomaly
+else:
+    anomaly = Later("adjoint.core.anomaly")
+    function_forward = Later("adjoint.autograd.function_forward")
+    function_pattern = Later("adjoint.autograd.function_pattern")
+    function_vmap = Later("adjoint.autograd.function_vmap")
 
 __all__ = ["BackwardCFunction", "Function", "FunctionCtx", "once_differentiable"]
 
@@ -158,7 +165,7 @@ class Function:
             args, kwargs = bound.args, {}
         if get_mode() & modes.LIBRARIES:
             own_rule = cls.vmap is not Function.vmap
-            return apply_batched(
+            return function_vmap.apply_batched(
                 cls, args, own_rule, lambda given: cls._apply(given, kwargs, styled)
             )
         return cls._apply(args, kwargs, styled)
@@ -175,7 +182,7 @@ class Function:
         if dual:
             unseen = ceiling.set(0)
         mode = get_mode()
-        given = arrays_before(args) if mode & modes.LIBRARIES else []
+        given = function_pattern.arrays_before(args) if mode & modes.LIBRARIES else []
         set_mode(mode & ~modes.GRAD)
         try:
             if styled:
@@ -189,7 +196,7 @@ class Function:
             outputs = result if several else (result,)
             _check_marks(context, outputs)
             if mode & modes.LIBRARIES:
-                outputs = depending_results(cls, args, given, outputs, context)
+                outputs = function_pattern.depending_results(cls, args, given, outputs, context)
             if mode & modes.GRAD and True in needs:
                 wrapped = _record(context, inputs, outputs, not several, mode)
             else:
@@ -199,7 +206,7 @@ class Function:
             if dual:
                 ceiling.reset(unseen)
         if dual:
-            push_function(context, args, outputs, wrapped)
+            function_forward.push_function(context, args, outputs, wrapped)
         return tuple(wrapped) if several else wrapped[0]
 
 
@@ -281,7 +288,7 @@ def _record(
     node.counter = None
     node.versions = None
     if mode & modes.ANOMALY:
-        remember(node, tuple(inputs), None, running.get())
+        anomaly.remember(node, tuple(inputs), None, running.get())
     differentiable = [
         isinstance(o, TensorBase)
         and o._desc.dtype.category >= dtypes.FLOATING

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from adjoint.array import dtypes
+from adjoint.autograd.function_node import among
 from adjoint.core.dual_writes import write_tangent
 from adjoint.core.duals import (
     ceiling,
@@ -22,7 +23,7 @@ from adjoint.core.duals import (
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops.create import zeros_like
 
-__all__ = ["among", "push_function"]
+__all__ = ["push_function"]
 
 
 def push_function(
@@ -67,11 +68,6 @@ def _input_tangent(context: Any, argument: Any, number: int) -> Any:
 
 def _floating(tensor: Any) -> bool:
     return isinstance(tensor, TensorBase) and tensor._desc.dtype.category >= dtypes.FLOATING
-
-
-def among(tensor: Any, tensors: Any) -> bool:
-    """Whether the very object is among ``tensors``, or None (`in` would compare elements)."""
-    return id(tensor) in map(id, tensors or ())
 
 
 def _expected(context: Any, i: int, result: Any, output: Any, original: Any) -> bool:

@@ -15,24 +15,37 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from adjoint._later import Later
 from adjoint.array.batched.levels import BatchedValueError
-from adjoint.autograd.function_pattern import decisions, depending_gradients
-from adjoint.autograd.function_vmap import backward_by_sample
 from adjoint.core import errors
 from adjoint.core import mode as modes
 from adjoint.core.duals import ceiling, copy_tangents, usual_descriptor, without
 from adjoint.core.looping import without_frames
 from adjoint.core.masked import mark, unmarked
-from adjoint.core.mode import mode_bits
+from adjoint.core.mode import get_mode, mode_bits
 from adjoint.core.node import Node, OutEdge
 from adjoint.core.saved import PackedValue, pack, saved_hooks
 from adjoint.core.tensor_base import TensorBase, make_tensor, show_cotangent
 from adjoint.ops.batching import for_each_sample
 from adjoint.ops.create import zeros
 
-__all__ = ["BackwardCFunction", "FunctionCtx", "FunctionPlan", "function_plan", "out_edge", "save"]
+if TYPE_CHECKING:
+    from adjoint.autograd import function_pattern, function_vmap
+else:
+    function_pattern = Later("adjoint.autograd.function_pattern")
+    function_vmap = Later("adjoint.autograd.function_vmap")
+
+__all__ = [
+    "BackwardCFunction",
+    "FunctionCtx",
+    "FunctionPlan",
+    "among",
+    "function_plan",
+    "out_edge",
+    "save",
+]
 
 _NODE_ATTRIBUTES = frozenset({"metadata", "next_functions", "register_hook", "register_prehook"})
 
@@ -199,10 +212,10 @@ class FunctionPlan:
         """On raw arrays: the user's function sees Tensors all the same."""
         several = type(node.desc) is tuple
         grads = [None if x is None else show_cotangent(x) for x in (g if several else (g,))]
-        before = decisions(grads)
+        before = function_pattern.decisions(grads) if get_mode() & modes.LIBRARIES else -1
         results = _call_backward(node, grads)
         if before >= 0:
-            results = depending_gradients(node.context, grads, results, before)
+            results = function_pattern.depending_gradients(node.context, grads, results, before)
         return tuple([None if r is None else r._array for r in results])
 
     def pull_tensors(self, node: BackwardCFunction, g: Any) -> tuple[Any, ...]:
@@ -269,7 +282,9 @@ def _call_backward(node: BackwardCFunction, grads: list[Any]) -> tuple[Any, ...]
         results = _ask(node, context, grads)
     except BatchedValueError as error:
         reason = without_frames(error)
-        results = backward_by_sample(reason, context, grads, lambda c, g: _ask(node, c, g))
+        results = function_vmap.backward_by_sample(
+            reason, context, grads, lambda c, g: _ask(node, c, g)
+        )
     found: list[Any] = []
     for i, (result, is_tensor) in enumerate(zip(results, context._tensors)):
         if not is_tensor:
@@ -336,3 +351,8 @@ def save(node: BackwardCFunction, tensor: Any, mode: int) -> Any:
             entry.raw = pack(tensor, True, edge)
         return entry
     return (pack(tensor, False) if packing else tensor), _version_of(tensor)
+
+
+def among(tensor: Any, tensors: Any) -> bool:
+    """Whether the very object is among ``tensors``, or None (`in` would compare elements)."""
+    return id(tensor) in map(id, tensors or ())

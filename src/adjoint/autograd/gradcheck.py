@@ -14,27 +14,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from adjoint import _later
 from adjoint.array import dtypes
-from adjoint.autograd import differences
 from adjoint.autograd.function import Function
-from adjoint.autograd.gradcheck_jacobians import (
-    Options,
-    Part,
-    as_tuple,
-    check_backward_mode,
-    check_batched,
-    check_forward_mode,
-    differentiable,
-    requiring_grad,
-)
-from adjoint.autograd.gradcheck_report import GradcheckError
 from adjoint.core.backward import grad
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops import complex as parts
 from adjoint.ops.create import empty, zeros_like
 from adjoint.ops.random_inplace import uniform_
+
+if TYPE_CHECKING:
+    from adjoint.autograd import differences, gradcheck_report
+    from adjoint.autograd import gradcheck_jacobians as jacobians
+    from adjoint.autograd.gradcheck_report import GradcheckError
+else:  # few programs check gradients
+    differences = _later.Later("adjoint.autograd.differences")
+    gradcheck_report = _later.Later("adjoint.autograd.gradcheck_report")
+    jacobians = _later.Later("adjoint.autograd.gradcheck_jacobians")
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
@@ -96,13 +94,13 @@ def gradcheck(
             "gradcheck does not compare batched tangents with single ones: leave "
             "check_batched_forward_grad at False"
         )
-    options = Options(eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
+    options = jacobians.Options(eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
     try:
         _check(
-            func, as_tuple(inputs), options, check_backward_ad, check_forward_ad,
+            func, jacobians.as_tuple(inputs), options, check_backward_ad, check_forward_ad,
             check_undefined_grad, check_batched_grad,
         )  # fmt: skip
-    except GradcheckError:
+    except gradcheck_report.GradcheckError:
         if raise_exception:
             raise
         return False
@@ -152,13 +150,13 @@ def gradgradcheck(
         raise AssertionError(
             "Setting check_batched_grad=True requires check_rev_over_rev to be True"
         )
-    given = as_tuple(inputs)
+    given = jacobians.as_tuple(inputs)
     _wanted(given)
     if grad_outputs is None:
-        outputs = differentiable(func(*given))
+        outputs = jacobians.differentiable(func(*given))
         weights = tuple(_weight(o, gen_non_contig_grad_outputs) for o in outputs)
     else:
-        weights = as_tuple(grad_outputs)
+        weights = jacobians.as_tuple(grad_outputs)
     if not weights:
         raise ValueError(
             "gradgradcheck expects at least one output that requires gradient, but the function "
@@ -167,8 +165,10 @@ def gradgradcheck(
 
     def first_derivatives(*args: Any) -> Tensors:
         xs, ws = args[: -len(weights)], args[-len(weights) :]
-        wanted = requiring_grad(xs)
-        found = grad(differentiable(func(*xs)), wanted, ws, create_graph=True, allow_unused=True)
+        wanted = jacobians.requiring_grad(xs)
+        found = grad(
+            jacobians.differentiable(func(*xs)), wanted, ws, create_graph=True, allow_unused=True
+        )
         return tuple(g for g in found if g is not None)
 
     return gradcheck(
@@ -225,7 +225,7 @@ def _check_inputs(inputs: Tensors) -> Tensors:
 
 
 def _wanted(inputs: Tensors) -> Tensors:
-    wanted = requiring_grad(inputs)
+    wanted = jacobians.requiring_grad(inputs)
     if not wanted:
         raise ValueError(
             "gradcheck expects at least one input tensor to require gradient, but none of them "
@@ -240,67 +240,71 @@ def _wanted(inputs: Tensors) -> Tensors:
 def _check(
     func: Func,
     inputs: Tensors,
-    options: Options,
+    options: jacobians.Options,
     backward: bool,
     forward: bool,
     undefined: bool,
     batched: bool,
 ) -> None:
     wanted = _check_inputs(inputs)
-    everything = as_tuple(func(*inputs))
-    outputs = differentiable(everything)
+    everything = jacobians.as_tuple(func(*inputs))
+    outputs = jacobians.differentiable(everything)
     if not outputs:
         _check_constant(func, inputs, wanted, options)
         return
     if backward:
         for part in _output_parts(func, inputs, outputs):
-            check_backward_mode(part, outputs, options)
+            jacobians.check_backward_mode(part, outputs, options)
     if forward:
         for part in _input_parts(func, inputs):
-            check_forward_mode(part, outputs, options)
+            jacobians.check_forward_mode(part, outputs, options)
     if batched:
-        check_batched(outputs, wanted, options)
+        jacobians.check_batched(outputs, wanted, options)
     if backward:
         _check_linear_in_cotangent(outputs, wanted)
         if undefined:
             _check_undefined(func, inputs, len(outputs))
 
 
-def _check_constant(func: Func, inputs: Tensors, wanted: Tensors, options: Options) -> None:
+def _check_constant(
+    func: Func, inputs: Tensors, wanted: Tensors, options: jacobians.Options
+) -> None:
     def evaluate() -> Tensors:
-        outputs = as_tuple(func(*inputs))
+        outputs = jacobians.as_tuple(func(*inputs))
         return tuple(o for o in outputs if o.is_floating_point() or o.is_complex())
 
     for x in wanted:
         for jacobian in differences.jacobians(evaluate, x, options.eps):
             if (jacobian != 0).any():
-                raise GradcheckError(
+                raise gradcheck_report.GradcheckError(
                     "Numerical gradient for function expected to be zero (none of its outputs "
                     "requires grad, yet they change with the inputs: look for a detach(), .data, "
                     ".item(), numpy() or no_grad() inside)"
                 )
 
 
-def _output_parts(func: Func, inputs: Tensors, outputs: Tensors) -> Iterator[Part]:
+def _output_parts(func: Func, inputs: Tensors, outputs: Tensors) -> Iterator[jacobians.Part]:
     if not any(o.is_complex() for o in outputs):
-        yield Part(func, inputs)
+        yield jacobians.Part(func, inputs)
         return
     for name, part in (("imaginary", parts.imag), ("real", parts.real)):
 
         def one(*args: Any, part: Any = part) -> Tensors:
-            return tuple(part(o) if o.is_complex() else o for o in as_tuple(func(*args)))
+            return tuple(part(o) if o.is_complex() else o for o in jacobians.as_tuple(func(*args)))
 
-        yield Part(one, inputs, f"While considering the {name} part of complex outputs only, ")
+        yield jacobians.Part(
+            one, inputs, f"While considering the {name} part of complex outputs only, "
+        )
 
 
-def _input_parts(func: Func, inputs: Tensors) -> Iterator[Part]:
+def _input_parts(func: Func, inputs: Tensors) -> Iterator[jacobians.Part]:
     which = [
         i
         for i, t in enumerate(inputs)
         if isinstance(t, TensorBase) and t.is_complex()  # type: ignore[attr-defined]
     ]
     if not which:
-        yield Part(func, inputs)
+        yield jacobians.Part(func, inputs)
         return
     for name, is_imaginary in (("imaginary", True), ("real", False)):
 
@@ -318,7 +322,7 @@ def _input_parts(func: Func, inputs: Tensors) -> Iterator[Part]:
             part = (part.imag if is_imaginary else part.real).clone()
             moved[i] = part.requires_grad_() if inputs[i].requires_grad else part
         prefix = f"While considering the {name} part of complex inputs only, "
-        yield Part(one, tuple(moved), prefix)
+        yield jacobians.Part(one, tuple(moved), prefix)
 
 
 # ---- rules of the tape ---------------------------------------------------------------------------
@@ -329,7 +333,7 @@ def _check_linear_in_cotangent(outputs: Tensors, wanted: Tensors) -> None:
     weights = tuple(zeros_like(o) for o in outputs)
     for g in grad(outputs, wanted, weights, retain_graph=True, allow_unused=True):
         if g is not None and (g._array != 0).any():
-            raise GradcheckError("backward not multiplied by grad_output")
+            raise gradcheck_report.GradcheckError("backward not multiplied by grad_output")
 
 
 _LOOK = (
@@ -357,18 +361,18 @@ def _check_undefined(func: Func, inputs: Tensors, count: int) -> None:
     if count > 1:
         choices += [frozenset([i]) for i in range(count)]
     for which in choices:
-        outputs = _Undefined.apply(which, *differentiable(func(*inputs)))
+        outputs = _Undefined.apply(which, *jacobians.differentiable(func(*inputs)))
         weights = tuple(zeros_like(o) for o in outputs)
         try:
-            found = grad(outputs, requiring_grad(inputs), weights, allow_unused=True)
+            found = grad(outputs, jacobians.requiring_grad(inputs), weights, allow_unused=True)
         except RuntimeError as error:
             _warn_of_new_check()
-            raise GradcheckError(
+            raise gradcheck_report.GradcheckError(
                 f"Expected backward function to handle undefined output grads. {_LOOK}"
             ) from error
         if any(g is not None and (g._array != 0).any() for g in found):
             _warn_of_new_check()
-            raise GradcheckError(
+            raise gradcheck_report.GradcheckError(
                 "Expected all input grads to be undefined or zero when all output grads are "
                 f"undefined or zero. {_LOOK}"
             )
@@ -381,3 +385,6 @@ def _warn_of_new_check() -> None:
         'you can call this function with "check_undefined_grad=False" to disable the feature',
         stacklevel=5,
     )
+
+
+__getattr__ = _later.names(__name__, {"GradcheckError": "adjoint.autograd.gradcheck_report"})

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from heapq import heappop, heappush
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from adjoint._later import Later
 from adjoint.array.descriptor import Descriptor
 from adjoint.array.silence import restore, silence
 from adjoint.core import mode as modes
-from adjoint.core.anomaly import Trace, tell_of
-from adjoint.core.anomaly_report import report
 from adjoint.core.duals import open_levels
 from adjoint.core.fitting import accumulate, fit, keep_gradient
 from adjoint.core.hook_results import check_hook_result, check_hook_tuple
@@ -31,6 +30,12 @@ from adjoint.core.mode import get_mode, set_mode
 from adjoint.core.node import AccumulateGrad, Node, OutEdge
 from adjoint.core.straight import flush_lock, run_straight
 from adjoint.core.tensor_base import TensorBase, make_tensor, show_cotangent
+
+if TYPE_CHECKING:
+    from adjoint.core import anomaly, anomaly_report
+else:
+    anomaly = Later("adjoint.core.anomaly")
+    anomaly_report = Later("adjoint.core.anomaly_report")
 
 __all__ = ["Walk", "run_backward", "running", "watched_leaves"]
 
@@ -57,7 +62,7 @@ class Walk:
         self.captured: dict[int, Any] = {}
         self.counts: dict[AccumulateGrad, int] | None = None
         self.roots: list[Any] = []
-        self.trace: Trace | None = None
+        self.trace: anomaly.Trace | None = None
         self.watched: set[Node] = set()  # the nodes and leaves whose cotangents are captured
 
     # ---- arriving cotangents -----------------------------------------------------------------
@@ -99,7 +104,7 @@ class Walk:
         """Run every node that was reached, youngest first; then the leaves that are left."""
         heap, entries = self.heap, self.entries
         if get_mode() & modes.ANOMALY:
-            self.trace = Trace(report)
+            self.trace = anomaly.Trace(anomaly_report.report)
         trace = self.trace
         plain = trace is None and self.counts is None
         run_plain = self.run_plain
@@ -112,7 +117,7 @@ class Walk:
                 self.run_node(node, g, trace)
             except Exception:
                 if trace is not None:
-                    tell_of(node)
+                    anomaly.tell_of(node)
                 raise
         while self.leaves:
             leaf = next(iter(self.leaves))
@@ -157,7 +162,7 @@ class Walk:
             else:
                 self.send(edge, h)
 
-    def run_node(self, node: Node, g: Any, trace: Trace | None) -> None:
+    def run_node(self, node: Node, g: Any, trace: anomaly.Trace | None) -> None:
         """One node: tensor hooks, captures, pre-hooks, the rules, hooks, and on to its edges."""
         hooks = node.hooks
         several = type(node.desc) is tuple

@@ -12,22 +12,51 @@ parameter of the forward. An unknown name is an error when the operator is decla
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import operator
-from collections.abc import Callable
-from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
 from adjoint.array import numpy_
 from adjoint.array.descriptor import EXACT_NUMBERS, REAL_NUMBERS, library_of
-from adjoint.array.namespace import Namespace
 from adjoint.core.node import Node, OutEdge, show_saved
 from adjoint.core.plan import INDICES, NEEDS, OPERAND, OUT, PARAM, SHAPE, SHAPES, Plan
 
+if TYPE_CHECKING:
+    from adjoint.array.namespace import Namespace
+
 __all__ = ["OPERATORS", "Op", "OpFunction", "Rule", "camel_case"]
 
-OPERATORS: Final[dict[str, Op]] = {}
+
+_SPECIAL = {"out": OUT, "needs": NEEDS, "shapes": SHAPES}
+
+
+class Operators(Mapping[str, "Op"]):
+    """All operators by name; whoever looks in here has the modules of ``later`` loaded first."""
+
+    def __init__(self) -> None:
+        self.declared: dict[str, Op] = {}
+        self.later: list[str] = []  # modules with operators that few programs need
+
+    def _all(self) -> dict[str, Op]:
+        while self.later:
+            importlib.import_module(self.later.pop())
+        return self.declared
+
+    def __getitem__(self, name: str) -> Op:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+OPERATORS: Final = Operators()
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,8 +92,8 @@ class Rule:
 
     def __init__(self, function: Callable[..., Any], op: Op) -> None:
         self.function = function
-        self.names = _parameters(function)[0][1:]
-        for name in self.names:
+        self.names = names = _parameters(function)[0][1:]
+        for name in names:
             op.kind_of(name)
 
     def passes(self) -> bool:
@@ -131,20 +160,20 @@ class Op:
         self.namespace = ""  # of the node's name; see `Node.namespace`
         self.jvp = None if jvp is None else Rule(jvp, self)
         self.rules = tuple(None if r is None else Rule(r, self) for r in rules)
-        for name in {n for rule in self.rules if rule for n in rule.names}:
-            show_saved(self.shown_name(name))
-        self.differentiable = any(r is not None for r in self.rules)
+        self.differentiable = rules.count(None) < len(rules)
         self.level = REAL_NUMBERS if to_float or not straight_integers else EXACT_NUMBERS
         if not straight:
             self.level = REAL_NUMBERS + 1  # no descriptor is that fast
         self._plans: dict[Any, Plan] = {}
-        if self.name in OPERATORS:
+        if self.name in OPERATORS.declared:
             raise ValueError(f"operator {self.name!r} is declared twice")
-        OPERATORS[self.name] = self
+        OPERATORS.declared[self.name] = self
 
     @functools.cached_property
     def node_class(self) -> type[Node]:
         """The class of its nodes, named as PyTorch names it; made on first use."""
+        for name in {n for rule in self.rules if rule for n in rule.names}:
+            show_saved(self.shown_name(name))
         members = {"__slots__": (), "op": self, "namespace": self.namespace}
         return type(self.node_name, (Node,), members)
 
@@ -161,15 +190,14 @@ class Op:
             return SHAPE
         if name in self.parameters:
             return PARAM
-        special = {"out": OUT, "needs": NEEDS, "shapes": SHAPES}
-        if self.outputs == 2:  # (values, indices): where the values were taken from
-            special["indices"] = INDICES
-        if name not in special:
-            raise TypeError(
-                f"a rule of operator {self.name!r} asks for {name!r}; it can have {self.operands}, "
-                f"<operand>_shape, {self.parameters}, out, needs, shapes"
-            )
-        return special[name]
+        if name in _SPECIAL:
+            return _SPECIAL[name]
+        if name == "indices" and self.outputs == 2:
+            return INDICES  # of (values, indices): where the values were taken from
+        raise TypeError(
+            f"a rule of operator {self.name!r} asks for {name!r}; it can have {self.operands}, "
+            f"<operand>_shape, {self.parameters}, out, needs, shapes"
+        )
 
     def plan(self, needs: tuple[bool, ...], exact: bool = False, fitting: bool = False) -> Plan:
         """The plan for a set of wanted operands, made once."""

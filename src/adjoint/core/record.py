@@ -8,16 +8,16 @@ usual case.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adjoint._later import Later
 from adjoint.array import dtypes, numpy_
 from adjoint.array.descriptor import ARRAY, Descriptor, array_type, describe, library_of
 from adjoint.array.kernels import tiles
 from adjoint.array.silence import restore, silence
 from adjoint.core import mode as modes
-from adjoint.core.anomaly import remember
 from adjoint.core.duals import open_levels
 from adjoint.core.engine import running
 from adjoint.core.forward import push
@@ -31,6 +31,11 @@ from adjoint.core.plan import versions_of
 from adjoint.core.saved import pack, saved_hooks
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.core.views import MULTI_OUTPUT, InvalidEdge, link_view
+
+if TYPE_CHECKING:
+    from adjoint.core import anomaly
+else:
+    anomaly = Later("adjoint.core.anomaly")
 
 __all__ = ["apply", "compute", "record"]
 
@@ -333,7 +338,7 @@ def record(
         saved = _packed(plan, saved, out, node)
     node.saved = saved
     if mode & modes.ANOMALY:
-        remember(node, operands, out, running.get())
+        anomaly.remember(node, operands, out, running.get())
     return node
 
 

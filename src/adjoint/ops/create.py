@@ -7,10 +7,11 @@ In: sizes, values, dtypes.  Out: leaf Tensors. What is made from the user's data
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adjoint._later import Later, names
 from adjoint.array import dtypes
 from adjoint.core.errors import type_name
 from adjoint.core.mode import grad_enabled
@@ -25,7 +26,6 @@ from adjoint.ops.create_data import (
     scalar_tensor,
     tensor,
 )
-from adjoint.ops.create_legacy import legacy, legacy_tensor
 from adjoint.ops.create_options import (
     check_options,
     check_requires_grad,
@@ -49,6 +49,14 @@ from adjoint.ops.create_ranges import (
     tril_indices,
     triu_indices,
 )
+
+if TYPE_CHECKING:
+    from adjoint.ops import create_legacy
+    from adjoint.ops.create_legacy import legacy_tensor
+else:
+    create_legacy = Later("adjoint.ops.create_legacy")
+
+__getattr__ = names(__name__, {"legacy_tensor": "adjoint.ops.create_legacy"})
 
 __all__ = [
     "arange",
@@ -474,4 +482,4 @@ def new_empty_strided(
 
 def new(self: Tensor, *args: Any, **keyword: Any) -> Tensor:
     """The old constructor for the dtype of ``self``: from data, or of the given sizes."""
-    return legacy(self._desc.dtype, args, keyword)
+    return create_legacy.legacy(self._desc.dtype, args, keyword)

@@ -271,7 +271,7 @@ def _out_of_bounds(input: Tensor, index: Tensor, axes: Shape) -> IndexError:
 
 
 _select = view._select.op
-_select_plan = _select.plan((True,), exact=True, fitting=False)
+_select_plan: Any = _select.plan((True,), exact=True, fitting=False)
 _select_saves = tuple(("input_shape", "axis", "index").index(n) for n in _select_plan.names)
 
 

@@ -44,7 +44,7 @@ def _jvp(op: Op) -> str:
 
 
 def ledger() -> list[Line]:
-    """Return the lines of all operators that are loaded, by name."""
+    """Return the lines of all operators, by name."""
     return [line(OPERATORS[name]) for name in sorted(OPERATORS)]
 
 

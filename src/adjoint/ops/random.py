@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
+from adjoint._later import Later
 from adjoint.array import dtypes
 from adjoint.array import random as stream
-from adjoint.array import random_normal as normals
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops.create_options import (
     check_options,
@@ -39,6 +39,11 @@ from adjoint.ops.random_inplace import (
     whole,
 )
 from adjoint.ops.random_source import along_memory, drawn, drawn_like, source
+
+if TYPE_CHECKING:
+    from adjoint.array import random_normal as normals
+else:
+    normals = Later("adjoint.array.random_normal")
 
 __all__ = [
     "Generator",

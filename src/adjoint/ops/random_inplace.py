@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adjoint._later import Later
 from adjoint.array import dtypes
 from adjoint.array import random as stream
-from adjoint.array import random_families as families
-from adjoint.array import random_normal as normals
 from adjoint.array.batched.draws import check_room
 from adjoint.array.batched.levels import stack
 from adjoint.array.descriptor import plain
@@ -26,6 +25,13 @@ from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.create_options import limits_of, not_implemented
 from adjoint.ops.families import general
 from adjoint.ops.random_source import along_memory, drawn_from, drawn_into, in_c_order, source
+
+if TYPE_CHECKING:
+    from adjoint.array import random_families as families
+    from adjoint.array import random_normal as normals
+else:
+    families = Later("adjoint.array.random_families")
+    normals = Later("adjoint.array.random_normal")
 
 __all__ = [
     "bernoulli_",

@@ -24,10 +24,10 @@ Tensor = Any
 Shape = tuple[int, ...]
 
 # PyTorch's result types; their names appear when a result is printed.
-_NAMES = ("max", "min", "sort", "topk", "median", "kthvalue", "mode", "cummax", "cummin", "aminmax")
+_FIELDS = {"aminmax": "min max"}
 
 
-def _result_type(name: str, fields: str = "values indices") -> Any:
+def _result_type(name: str, fields: str) -> Any:
     made = namedtuple(name, fields)  # type: ignore[misc]
     made.__module__ = "torch.return_types"
     made.__qualname__ = name
@@ -40,8 +40,15 @@ def _show(self: Any) -> str:
     return f"torch.return_types.{type(self).__name__}(\n{body})"
 
 
-RESULT = {name: _result_type(name) for name in _NAMES}
-RESULT["aminmax"] = _result_type("aminmax", "min max")
+class _Results(dict[str, Any]):
+    """The result types by name, each made when it is first needed."""
+
+    def __missing__(self, name: str) -> Any:
+        made = self[name] = _result_type(name, _FIELDS.get(name, "values indices"))
+        return made
+
+
+RESULT = _Results()
 
 
 def _no_complex_sort(operands: tuple[Any, ...]) -> None:

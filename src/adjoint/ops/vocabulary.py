@@ -8,8 +8,9 @@ Registered with the tape as the Tensor world of the backward walk.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from adjoint._later import Later
 from adjoint.array import descriptor, dtypes
 from adjoint.array import numpy_ as raw
 from adjoint.core.tensor_base import TensorBase, make_tensor
@@ -23,26 +24,27 @@ from adjoint.ops import (
     norms,
     piecewise,
     pointwise,
-    pool,
     reduce,
     special,
     strided,
     view,
 )
 from adjoint.ops import (
-    conv as convolution,
-)
-from adjoint.ops import (
     index as indexing,
 )
 from adjoint.ops import matmul as products
-from adjoint.ops import (
-    pad as padding,
-)
-from adjoint.ops import (
-    unfold as unfolding,
-)
 from adjoint.ops.cast import to_dtype
+
+if TYPE_CHECKING:
+    from adjoint.ops import conv as convolution
+    from adjoint.ops import pad as padding
+    from adjoint.ops import pool
+    from adjoint.ops import unfold as unfolding
+else:
+    convolution = Later("adjoint.ops.conv")
+    padding = Later("adjoint.ops.pad")
+    pool = Later("adjoint.ops.pool")
+    unfolding = Later("adjoint.ops.unfold")
 
 Array = Any
 Shape = tuple[int, ...]
@@ -300,7 +302,10 @@ def matmul(a: Array, b: Array) -> Array:
 
 # ---- sliding windows -----------------------------------------------------------------------------
 
-conv = convolution._conv
+
+def conv(x: Array, w: Array, **settings: Any) -> Array:
+    """The convolution."""
+    return convolution._conv(x, w, **settings)
 
 
 def conv_input(g: Array, w: Array, x_shape: Shape, **settings: Any) -> Array:

@@ -5,11 +5,16 @@ element for element the same as in one go, whatever the number of threads.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adjoint.array.kernels import threads
+from adjoint._later import Later
+
+if TYPE_CHECKING:
+    from adjoint.array.kernels import threads
+else:
+    threads = Later("adjoint.array.kernels.threads")
 
 __all__ = ["LARGE", "add_to", "elementwise"]
 
