@@ -118,10 +118,10 @@ def test_folders_of_the_cache(monkeypatch):
     monkeypatch.delenv("ADJOINT_CACHE", raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert cache_folder() == Path("/somewhere/adjoint")
+    assert cache_folder() == "/somewhere/adjoint"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path(os.path.expanduser("~/.cache/adjoint"))
+    assert cache_folder() == os.path.expanduser("~/.cache/adjoint")
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert cache_folder() == Path(os.path.expanduser("~/Library/Caches/adjoint"))
+    assert cache_folder() == os.path.expanduser("~/Library/Caches/adjoint")
     monkeypatch.setenv("ADJOINT_CACHE", "/given")
-    assert cache_folder() == Path("/given")
+    assert cache_folder() == "/given"

@@ -19,8 +19,8 @@ from adjoint.array.descriptor import REAL_NUMBERS, ArrayType, Descriptor, descri
 from adjoint.core.call_several import general, straight_several, straight_three
 from adjoint.core.mode import get_mode
 from adjoint.core.mode import mode as mode_variable
+from adjoint.core.native import calls as native_calls
 from adjoint.core.native import core as native
-from adjoint.core.native.calls import BINARY, ONE, PREDICATE, THREE, UNARY, WHOLE, make_compiled
 from adjoint.core.node import Node, next_seq, sequence
 from adjoint.core.op import Op, OpFunction
 from adjoint.core.plan import _PICKERS, Plan, versions_of
@@ -46,8 +46,10 @@ def _receive(cls: type[TensorBase]) -> None:
 def make_call(op: Op) -> OpFunction:
     """The function that calls ``op``, specialised by its family and arity."""
     builder = _builder(op)
-    kind = _COMPILED.get(builder)
-    call = builder(op) if native is None or kind is None else make_compiled(op, kind)
+    if native is not None and builder in _COMPILED:
+        call = native_calls.make_compiled(op, _COMPILED[builder])
+    else:
+        call = builder(op)
     functools.update_wrapper(call, op.forward, assigned=("__name__", "__doc__", "__module__"))
     call.__name__ = op.name
     function = cast(OpFunction, call)
@@ -396,13 +398,13 @@ def _tie_view(op: Op, input: Any, made: Any, params: dict[str, Any], mode: int) 
 
 
 # The straight paths that the compiled core has, too (see core/native).
-_COMPILED: dict[Any, int] = {
-    _unary: UNARY,
-    _binary: BINARY,
-    _predicate: PREDICATE,
-    _straight_whole: WHOLE,
-    _straight_one: ONE,
-    straight_three: THREE,
+_COMPILED: dict[Any, str] = {
+    _unary: "UNARY",
+    _binary: "BINARY",
+    _predicate: "PREDICATE",
+    _straight_whole: "WHOLE",
+    _straight_one: "ONE",
+    straight_three: "THREE",
 }
 
 if native is not None:

@@ -28,7 +28,7 @@ from adjoint.array.kernels import tiles
 from adjoint.core import errors
 from adjoint.core.duals import copy_tangents, usual_descriptor
 from adjoint.core.native import core as native
-from adjoint.core.native.steps import plan_steps
+from adjoint.core.native import steps
 from adjoint.core.node import Node
 from adjoint.core.saved import PackedValue, SavedTensor, as_tensor
 from adjoint.core.tensor_base import TensorBase, make_tensor
@@ -149,7 +149,7 @@ class Plan:
         place = self.op.position
         names = [n[:-6] if k == SHAPE else n for n, k in zip(self.names, self.kinds)]
         places = tuple([place.get(name, -1) for name in names])
-        return native.PlanData(self, places, self.names, plan_steps(self, OPERAND, OUT))
+        return native.PlanData(self, places, self.names, steps.plan_steps(self, OPERAND, OUT))
 
     # ---- unpacking ---------------------------------------------------------------------------
 

@@ -15,10 +15,17 @@ Note [What is compiled]
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from adjoint._later import Later
 from adjoint.core.native.library import load
 
-__all__ = ["core"]
+if TYPE_CHECKING:
+    from adjoint.core.native import calls, steps
+else:
+    calls = Later("adjoint.core.native.calls")
+    steps = Later("adjoint.core.native.steps")
+
+__all__ = ["calls", "core", "steps"]
 
 core: Any = load()

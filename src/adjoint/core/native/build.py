@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adjoint.core.native.library import NAME, library_path, sources
+from adjoint.core.native.library import NAME, cache_folder, library_path, sources
 
 __all__ = ["BuildError", "build", "built", "compiler", "remove"]
 
@@ -60,7 +60,7 @@ def _headers() -> list[str]:
 
 def built() -> list[Path]:
     """All built libraries in the cache, those of other versions included."""
-    return sorted(library_path().parent.glob(f"{NAME}-*"))
+    return sorted(Path(cache_folder()).glob(f"{NAME}-*"))
 
 
 def build() -> Path:
@@ -75,7 +75,7 @@ def build() -> Path:
         )
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         raise BuildError("the compiled core needs Python's global lock; this Python has none")
-    path = library_path()
+    path = Path(library_path())
     command = [*compiler(), *_FLAGS, *_headers()]
     if sys.platform == "darwin":
         command += ["-undefined", "dynamic_lookup"]
@@ -84,7 +84,7 @@ def build() -> Path:
         # written beside and renamed: nobody ever loads half a library
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             made = Path(folder) / path.name
-            command += [*[str(s) for s in sources() if s.suffix == ".c"], "-o", str(made)]
+            command += [*[s for s in sources() if s.endswith(".c")], "-o", str(made)]
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
                 raise BuildError(f"{shlex.join(command)} failed:\n{done.stderr.strip()}")

@@ -13,28 +13,28 @@ from adjoint.array.descriptor import EXACT_NUMBERS, REAL_NUMBERS
 from adjoint.core.native import core
 from adjoint.core.native.steps import ARITHMETIC
 
-__all__ = ["BINARY", "ONE", "PREDICATE", "THREE", "UNARY", "WHOLE", "make_compiled"]
+__all__ = ["make_compiled"]
 
-UNARY, BINARY, PREDICATE, WHOLE, ONE, THREE = range(6)  # as in calls.c
+_KINDS = ("UNARY", "BINARY", "PREDICATE", "WHOLE", "ONE", "THREE")  # as in calls.c
 
 _OTHER = 5
 
 
-def make_compiled(op: Any, kind: int) -> Any:
+def make_compiled(op: Any, kind: str) -> Any:
     """The compiled call of ``op``; ``kind``: the straight path that it takes."""
-    alone = kind in (UNARY, BINARY, PREDICATE, WHOLE)  # a function of raw arrays, nothing else
+    alone = kind not in ("ONE", "THREE")  # a function of raw arrays, without parameters
     function = op.kernel if alone else op.forward
     code = ARITHMETIC.get(function, _OTHER)
     level = op.level
-    if kind == WHOLE or (kind == ONE and op.family == "elementwise"):
+    if kind == "WHOLE" or (kind == "ONE" and op.family == "elementwise"):
         level = REAL_NUMBERS
-    elif kind == PREDICATE:
+    elif kind == "PREDICATE":
         level = EXACT_NUMBERS
     wants = sum(1 << i for i, rule in enumerate(op.rules) if rule is not None)
     return core.Call(
         op=op,
         function=function,
-        kind=kind,
+        kind=_KINDS.index(kind),
         code=code,
         # Python functions of the library warn in its name, and are not heard; NumPy's own are
         quiet=alone and not isinstance(function, functools.partial),

@@ -8,15 +8,14 @@ name of its file has the hash of the sources, Python's version and the machine's
 from __future__ import annotations
 
 import importlib.machinery
-import importlib.util
 import os
 import sys
-from pathlib import Path
+import zlib
 from typing import Any
 
 from adjoint.array import silence
 
-__all__ = ["NO_NATIVE", "cache_folder", "library_path", "load", "sources", "state"]
+__all__ = ["NAME", "NO_NATIVE", "cache_folder", "library_path", "load", "sources", "state"]
 
 NAME = "adjoint_native"
 NO_NATIVE = "ADJOINT_NO_NATIVE"
@@ -29,31 +28,35 @@ def state() -> str:
     return _state
 
 
-def cache_folder() -> Path:
+def cache_folder() -> str:
     """The folder that built libraries are kept in: ``ADJOINT_CACHE``, else the user's cache."""
     given = os.environ.get("ADJOINT_CACHE")
     if given:
-        return Path(given)
+        return given
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~")
     elif sys.platform == "darwin":
         base = os.path.expanduser("~/Library/Caches")
     else:
         base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "adjoint"
+    return os.path.join(base, "adjoint")
 
 
-def sources() -> list[Path]:
-    """The C files, headers first."""
-    here = Path(__file__).parent
-    return [*sorted(here.glob("*.h")), *sorted(here.glob("*.c"))]
+def sources() -> list[str]:
+    """The paths of the C files, headers included."""
+    here = os.path.dirname(__file__)
+    return [os.path.join(here, n) for n in sorted(os.listdir(here)) if n.endswith((".c", ".h"))]
 
 
-def library_path() -> Path:
+def library_path() -> str:
     """The file that the library of these sources has for this Python."""
-    text = b"".join([path.read_bytes() for path in sources()])
-    tag = importlib.util.source_hash(text).hex()
-    return cache_folder() / f"{NAME}-{tag}{importlib.machinery.EXTENSION_SUFFIXES[0]}"
+    checksum, length = 0, 0
+    for path in sources():
+        with open(path, "rb") as file:
+            text = file.read()
+        checksum, length = zlib.crc32(text, checksum), length + len(text)
+    suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
+    return os.path.join(cache_folder(), f"{NAME}-{checksum:08x}{length:x}{suffix}")
 
 
 def load() -> Any:
@@ -62,15 +65,15 @@ def load() -> Any:
     if os.environ.get(NO_NATIVE, "") not in ("", "0"):
         _state = f"off ({NO_NATIVE} is set)"
         return None
-    if not cache_folder().is_dir() or silence.setting() is None:
+    if not os.path.isdir(cache_folder()) or silence.setting() is None:
         return None
     path = library_path()
-    if not path.exists():
+    if not os.path.exists(path):
         return None
     try:
-        loader = importlib.machinery.ExtensionFileLoader(NAME, str(path))
-        spec = importlib.machinery.ModuleSpec(NAME, loader, origin=str(path))
-        module = importlib.util.module_from_spec(spec)
+        loader = importlib.machinery.ExtensionFileLoader(NAME, path)
+        spec = importlib.machinery.ModuleSpec(NAME, loader, origin=path)
+        module = loader.create_module(spec)
         loader.exec_module(module)
     except ImportError as error:  # built against another NumPy: say so, and do without
         _state = f"cannot be loaded: {error}"
