@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.cli import main
-from benchmarks.harness import FLOOR, HIPS, JAX, OURS, REFERENCE, Build, Case, Step
+from benchmarks.harness import BUILT, FLOOR, HIPS, JAX, OURS, REFERENCE, Build, Case, Step
 from benchmarks.written_out import (
     elementwise_jacobian,
     layer_jacobian,
@@ -23,7 +23,7 @@ from benchmarks.written_out import (
     rosenbrock_product,
 )
 
-SIDES = (OURS, REFERENCE, HIPS, JAX, FLOOR)
+SIDES = (OURS, BUILT, REFERENCE, HIPS, JAX, FLOOR)
 TARGETS = {REFERENCE: 3.0, HIPS: 10.0}
 
 Function = Callable[[Any], Any]

@@ -23,9 +23,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS, REFERENCE, FLOOR = "adjoint", "PyTorch", "NumPy"
+BUILT = "adjoint built"  # with the compiled core (`adjoint build`)
 HIPS, JAX = "HIPS autograd", "JAX"
-MODULES = {OURS: "adjoint", REFERENCE: "torch", FLOOR: "numpy", HIPS: "autograd", JAX: "jax"}
-SIDES = (OURS, REFERENCE, FLOOR)  # unless a file of benchmarks says otherwise
+MODULES = {OURS: "adjoint", BUILT: "adjoint", REFERENCE: "torch", FLOOR: "numpy"}
+MODULES |= {HIPS: "autograd", JAX: "jax"}
+SIDES = (OURS, BUILT, REFERENCE, FLOOR)  # unless a file of benchmarks says otherwise
 
 # Idle threads of a BLAS spin for some 30 ms before they sleep: the next library must not meet them.
 SETTLE = 0.05
@@ -63,8 +65,9 @@ class Case:
 
     def builders(self, side: str) -> dict[str, Build]:
         """Return what makes the steps for ``side``, by label: the side, and its way if any."""
-        if side in self.ways:
-            return {label(side, way): build for way, build in self.ways[side].items()}
+        ways = self.ways.get(OURS if side == BUILT else side)
+        if ways is not None:
+            return {label(side, way): build for way, build in ways.items()}
         build = self.floor if side == FLOOR else self.build
         return {} if build is None else {side: build}
 
@@ -120,7 +123,7 @@ class Result:
     def met(self, ours: str = OURS, other: str = REFERENCE) -> bool | None:
         """Return whether what is asked is reached; None if nothing is asked or was measured."""
         if self.limit is not None:
-            return min(self.rounds[OURS]) <= self.limit if OURS in self.rounds else None
+            return min(self.rounds[ours]) <= self.limit if ours in self.rounds else None
         ratio, target = self.ratio(ours, other), self.targets.get(other)
         return None if ratio is None or target is None else ratio[0] >= target
 
@@ -147,7 +150,7 @@ class Result:
         it). What is done by hand on plain arrays may have other data.
         """
         named = {name: v for name, v in self.value.items() if parts(name)[0] != FLOOR}
-        order = [n for side in (REFERENCE, OURS) for n in named if parts(n)[0] == side]
+        order = [n for side in (REFERENCE, OURS, BUILT) for n in named if parts(n)[0] == side]
         if not order:
             return []
         right = named[order[0]]
@@ -185,7 +188,7 @@ class Worker:
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=environment(threads),
+            env=environment(threads, side),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -215,16 +218,29 @@ class Worker:
         self._process.stdout.close()
 
 
-def environment(threads: int) -> dict[str, str]:
-    """Return the environment of a worker: this checkout's sources, ``threads`` for every pool."""
+def environment(threads: int, side: str = OURS) -> dict[str, str]:
+    """Return the environment of a worker: this checkout's sources, ``threads`` for every pool, and
+    the compiled core for the side that is to have it, for no other.
+    """
     paths = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
     pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     count = str(min(threads, os.cpu_count() or 1))
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "ADJOINT_NO_NATIVE": "0" if side == BUILT else "1",
+        "ADJOINT_CACHE": str(ROOT / "build" / "core"),
         **dict.fromkeys(pools, count),
     }
+
+
+def build_core() -> str | None:
+    """Build the compiled core for the side `BUILT`; return why it cannot be, None if it is."""
+    command = [sys.executable, "-m", "adjoint", "build"]
+    done = subprocess.run(
+        command, env=environment(1, BUILT), cwd=ROOT, capture_output=True, text=True
+    )
+    return done.stderr.strip().splitlines()[0] if done.returncode else None
 
 
 def measure(
@@ -236,6 +252,11 @@ def measure(
     for threads in sorted({case.threads for case in cases}):
         workers = []
         for side in sides:
+            if side == BUILT and not results:
+                failed = build_core()
+                if failed:
+                    missing[side] = failed
+                    say(f"{side} is left out: {failed}")
             if side in missing:
                 continue
             worker = Worker(module, side, threads)
@@ -313,9 +334,9 @@ def measure_imports(sides: Iterable[str], effort: Effort, limit: float | None = 
             for side in sides:
                 if side == FLOOR or side in result.errors:
                     continue
-                env = environment(1)
+                env = environment(1, side)
                 env.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled code is kept, as for users
-                if side == OURS:
+                if side in (OURS, BUILT):
                     env["PYTHONPYCACHEPREFIX"] = cache
                 program = _IMPORT.format(module=MODULES[side])
                 done = subprocess.run(
@@ -339,7 +360,7 @@ def machine(sides: Iterable[str] = SIDES) -> str:
     except OSError:
         pass
     names = [f"{model}, {os.cpu_count()} cores", f"Python {platform.python_version()}"]
-    for side in sorted(set(sides) - {OURS}, key=list(MODULES).index):
+    for side in sorted(set(sides) - {OURS, BUILT}, key=list(MODULES).index):
         try:
             names.append(f"{side} {importlib.metadata.version(MODULES[side])}")
         except importlib.metadata.PackageNotFoundError:

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import FLOOR, HIPS, JAX, OURS, REFERENCE, Result, parts
+from benchmarks.harness import BUILT, FLOOR, HIPS, JAX, OURS, REFERENCE, Result, parts
 
 Cells = tuple[str, ...]
 
 HEADER = (
     "work",
     "adjoint",
+    "adjoint, built",
     "PyTorch",
     "NumPy by hand",
     "PyTorch / adjoint",
+    "PyTorch / built",
     "target",
     "peak memory: adjoint",
     "PyTorch",
@@ -57,23 +59,30 @@ def megabytes(count: int | None) -> str:
 
 def row(result: Result) -> Cells:
     """Return the cells of one line of the table."""
-    ratio, target = "-", "-"
-    spread = result.ratio()
-    if spread is not None:
-        middle, low, high = spread
-        ratio = f"{middle:.2f}x ({low:.2f}-{high:.2f})"
+    target = "-"
     if result.limit is not None:
         target = f"<= {duration(result.limit)}"
     elif REFERENCE in result.targets:
         target = f">= {result.targets[REFERENCE]:g}x"
-    reached = result.met()
-    if reached is not None:
-        target += ", met" if reached else ", MISSED"
-    times = [result.errors.get(s) or duration(result.seconds(s)) for s in (OURS, REFERENCE, FLOOR)]
+    for ours, name in ((OURS, ""), (BUILT, "built ")):
+        reached = result.met(ours)
+        if reached is not None:
+            target += f", {name}met" if reached else f", {name}MISSED"
+    sides = (OURS, BUILT, REFERENCE, FLOOR)
+    times = [result.errors.get(s) or duration(result.seconds(s)) for s in sides]
     if result.differs():
         times[0] += " (other result!)"
     peaks = [megabytes(result.peak.get(s)) for s in (OURS, REFERENCE)]
-    return (result.name, *times, ratio, target, *peaks)
+    ratios = [_ratio(result.ratio(ours), 2) for ours in (OURS, BUILT)]
+    return (result.name, *times, *ratios, target, *peaks)
+
+
+def _ratio(spread: tuple[float, float, float] | None, digits: int) -> str:
+    """The median ratio with its quartiles."""
+    if spread is None:
+        return "-"
+    middle, low, high = (f"{x:.{digits}f}" for x in spread)
+    return f"{middle}x ({low}-{high})"
 
 
 WAYS_HEADER = (
@@ -111,16 +120,17 @@ def ways(result: Result) -> list[Cells]:
         if reached is not None:
             wanted = f"{result.targets[side]:g}x"
             target = f", >= {wanted} met" if reached else f", >= {wanted} MISSED"
-        return "{:.1f}x ({:.1f}-{:.1f})".format(*spread) + target
+        return _ratio(spread, 1) + target
 
-    mine = result.labels(OURS) or [name for name in result.errors if parts(name)[0] == OURS]
+    mine = [*result.labels(OURS), *result.labels(BUILT)]
+    mine += [name for name in result.errors if parts(name)[0] in (OURS, BUILT)]
     cells = []
     for name in mine:
         torch = result.best(REFERENCE)
         cells.append(
             (
                 result.name,
-                parts(name)[1],
+                parts(name)[1] + (", built" if parts(name)[0] == BUILT else ""),
                 result.errors.get(name) or time(name),
                 time(torch, REFERENCE),
                 ratio(name, REFERENCE),
@@ -193,7 +203,7 @@ def as_json(results: Sequence[Result], machine: str, missing: dict[str, str]) ->
                         "target": result.targets.get(side),
                         "met": result.met(name, side),
                     }
-                    for name in result.labels(OURS)
+                    for name in (*result.labels(OURS), *result.labels(BUILT))
                     for side in (REFERENCE, HIPS, JAX)
                     if result.best(side) is not None
                 ],

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import MODULES, Case, Step
+from benchmarks.harness import BUILT, MODULES, Case, Step
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -126,6 +126,8 @@ def main() -> None:
 
     try:
         lib = importlib.import_module(MODULES[side])
+        if side == BUILT and importlib.import_module("adjoint.core.native").core is None:
+            raise ImportError("the compiled core is not there")
         cases = {case.name: case for case in importlib.import_module(module).CASES}
     except Exception as error:
         answer({"error": _sentence(error)})

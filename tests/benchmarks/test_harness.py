@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from benchmarks import cli, eager, floors, report, worker
-from benchmarks.harness import FLOOR, OURS, REFERENCE, Case, Effort, Result, environment, measure
+from benchmarks.harness import (
+    BUILT,
+    FLOOR,
+    OURS,
+    REFERENCE,
+    Case,
+    Effort,
+    Result,
+    environment,
+    measure,
+)
 
 BEGIN, END = report.markers("benchmarks")
 
@@ -82,8 +92,12 @@ def test_row_and_tables():
     found.errors[FLOOR] = "AttributeError: no | here"
     cells = report.row(found)
     assert len(cells) == len(report.HEADER)
-    assert cells[:3] == ("work", "1.00 us", "3.00 us")
-    assert cells[4:] == ("3.00x (3.00-3.00)", ">= 2x, met", "17 MB", "-")
+    assert cells[:4] == ("work", "1.00 us", "-", "3.00 us")
+    assert cells[5:] == ("3.00x (3.00-3.00)", "-", ">= 2x, met", "17 MB", "-")
+    found.rounds[BUILT] = [2e-6] * 4
+    cells = report.row(found)
+    assert cells[:4] == ("work", "1.00 us", "2.00 us", "3.00 us")
+    assert cells[6:8] == ("1.50x (1.50-1.50)", ">= 2x, met, built MISSED")
     text = report.terminal([found], "a machine", {REFERENCE: "no torch"}).splitlines()
     assert text[:2] == ["a machine", "PyTorch WAS NOT MEASURED: no torch"]
     assert len(text) == 5 and text[4].startswith("work") and "AttributeError" in text[4]
@@ -94,6 +108,12 @@ def test_row_and_tables():
     rows = [line for line in table.splitlines() if line.startswith("|")]
     assert len(rows) == 3
     assert {line.replace("\\|", "").count("|") for line in rows} == {len(report.HEADER) + 1}
+
+
+def test_the_compiled_core_is_for_its_own_side_only():
+    assert environment(1, BUILT)["ADJOINT_NO_NATIVE"] == "0"
+    for side in (OURS, REFERENCE, FLOOR):
+        assert environment(1, side)["ADJOINT_NO_NATIVE"] == "1"
 
 
 def test_json_keeps_every_round():
