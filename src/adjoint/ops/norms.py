@@ -61,9 +61,10 @@ def _norm_vjp(
     if ord == 1:
         return g * xp.sign(input)
     if ord == 0:
-        return xp.zeros_like(input)
+        return None  # a count has no gradient
     if math.isinf(ord):
-        hit = xp.astype(xp.absolute(input) == out, out.dtype)
+        same = (xp.absolute(input) == out) | (xp.isnan(input) & xp.isnan(out))
+        hit = xp.astype(same, out.dtype)
         return (g / xp.sum(hit, axis=axis, keepdims=True)) * hit * xp.sign(input)
     size = xp.absolute(input)
     size = xp.where(size == 0, xp.zeros_like(size), xp.power(size, ord - 1))

@@ -192,13 +192,21 @@ def _share(xp: Any, g: Array, input: Array, out: Array, axis: Axes, keepdims: bo
     return (g / xp.sum(mask, axis=axis, keepdims=True)) * mask
 
 
-@reduction(_share, node="MaxBackward1", check=not_for("max_all", dtypes.COMPLEX))
+def _share_nan(xp: Any, g: Array, input: Array, out: Array, axis: Axes, keepdims: bool) -> Array:
+    """The same where nan is an extreme like any other."""
+    if not keepdims:
+        g, out = xp.expand_dims(g, axis), xp.expand_dims(out, axis)
+    mask = xp.astype((input == out) | (xp.isnan(input) & xp.isnan(out)), g.dtype)
+    return (g / xp.sum(mask, axis=axis, keepdims=True)) * mask
+
+
+@reduction(_share_nan, node="MaxBackward1", check=not_for("max_all", dtypes.COMPLEX))
 def _max_all(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
     """Return the largest of all elements."""
     return xp.max(input, axis=axis, keepdims=keepdims)
 
 
-@reduction(_share, node="MinBackward1", check=not_for("min_all", dtypes.COMPLEX))
+@reduction(_share_nan, node="MinBackward1", check=not_for("min_all", dtypes.COMPLEX))
 def _min_all(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
     """Return the smallest of all elements."""
     return xp.min(input, axis=axis, keepdims=keepdims)
@@ -349,7 +357,14 @@ def _var_vjp(
 ) -> Array:
     g = g if keepdims else xp.expand_dims(g, axis)
     freedom = _freedom(tuple(input.shape), axis, correction)
-    return (g * (2 / freedom if freedom else math.nan)) * _centred(xp, input, axis)
+    if not freedom and len(axis) < len(input.shape):
+        left = xp.size(tuple(input.shape[a] for a in axis)) - correction
+        return (g * (2 / left if left else math.inf)) * _centred(xp, input, axis)
+    if not freedom:  # 0 / 0 where all are the mean, else a number / 0
+        one = xp.ones_like(input)
+        same = input == xp.mean(input, axis=axis, keepdims=True)
+        return g * xp.where(same, one * math.nan, one * math.inf)
+    return (g * (2 / freedom)) * _centred(xp, input, axis)
 
 
 @reduction(_var_vjp)
