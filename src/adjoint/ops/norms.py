@@ -218,7 +218,7 @@ def var_mean(
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the variance and the mean along ``dim``."""
-    options = _spread_options(input, dim, unbiased, keepdim, correction)
+    options = _spread_options("var_mean", input, dim, unbiased, keepdim, correction)
     return _var_mean(input, **options)
 
 
@@ -231,7 +231,7 @@ def std_mean(
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the standard deviation and the mean along ``dim``."""
-    options = _spread_options(input, dim, unbiased, keepdim, correction)
+    options = _spread_options("std_mean", input, dim, unbiased, keepdim, correction)
     return _std_mean(input, **options)
 
 

@@ -7,6 +7,7 @@ primitive in NumPy's words stands the public function in PyTorch's.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -391,7 +392,12 @@ def _std(xp: Any, input: Array, *, axis: Axes, correction: float, keepdims: bool
 
 
 def _spread_options(
-    input: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None
+    name: str,
+    input: Tensor,
+    dim: Any,
+    unbiased: bool | None,
+    keepdim: bool,
+    correction: float | None,
 ) -> dict[str, Any]:
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -399,8 +405,16 @@ def _spread_options(
         correction = 1 if unbiased is None else int(unbiased)
     if input._desc.dtype.category < dtypes.FLOATING:
         raise RuntimeError("std and var only support floating point and complex dtypes")
+    axis = canonical_dims(dim, input.ndim)
+    if not _freedom(input._desc.shape, axis, correction):
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
+            "reduction factor (input numel divided by output numel).",
+            UserWarning,
+            stacklevel=3,
+        )
     return {
-        "axis": canonical_dims(dim, input.ndim),
+        "axis": axis,
         "correction": correction,
         "keepdims": keepdim,
     }
@@ -415,7 +429,7 @@ def var(
     correction: float | None = None,
 ) -> Tensor:
     """Return the variance along ``dim``, divided by the count less ``correction`` (1)."""
-    return _var(input, **_spread_options(input, dim, unbiased, keepdim, correction))
+    return _var(input, **_spread_options("var", input, dim, unbiased, keepdim, correction))
 
 
 def std(
@@ -427,7 +441,7 @@ def std(
     correction: float | None = None,
 ) -> Tensor:
     """Return the standard deviation along ``dim`` (see `var`)."""
-    return _std(input, **_spread_options(input, dim, unbiased, keepdim, correction))
+    return _std(input, **_spread_options("std", input, dim, unbiased, keepdim, correction))
 
 
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
