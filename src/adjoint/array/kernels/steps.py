@@ -42,11 +42,11 @@ def power(x: Array, y: Any) -> Array:
             return x.copy() if isinstance(x, np.ndarray) else x
         if y == 3:
             return x * x * x
-        if y == 0.5:
+        if y == 0.5 and x.dtype.char != "e":
             return np.sqrt(x)
         if y == -1:
             return 1 / x
-        if y == -0.5:
+        if y == -0.5 and x.dtype.char != "e":
             return 1 / np.sqrt(x)
         if y == -2:
             return 1 / (x * x)
