@@ -175,30 +175,32 @@ def quiet(call: Callable[[], Any]) -> Any:
         return call()
 
 
-REDUCED: dict[str, Function] = {
-    name: called(name) for name in "amax amin max mean median min sum var".split()
-} | {
-    **{
-        f"{name}_along": called(name, 0)
-        for name in (
-            "amax amin argmax argmin argsort cumsum log_softmax logsumexp max mean median min "
-            "softmax sort sum var"
-        ).split()
-    },
-    **{f"norm_{p}": called("norm", p) for p in (0, 1, INF, -INF)},
-    **{f"norm_{p}_along": called("norm", p, 0) for p in (0, 1, INF, -INF)},
-    "dist_1": lambda t, x: t.dist(x, t.tensor(TARGET, dtype=x.dtype), 1),
-    "dist_inf": lambda t, x: t.dist(x, t.tensor(TARGET, dtype=x.dtype), INF),
-    "kthvalue_last": called("kthvalue", 4),
-    "sort_descending": lambda t, x: t.sort(x, descending=True, stable=True),
-    "var_biased": called("var", unbiased=False),
-    "var_of_one": lambda t, x: quiet(lambda: t.var(x[:1])),
-    "var_of_one_biased": lambda t, x: t.var(x[:1], unbiased=False),
-    "var_with_a_large_correction": lambda t, x: quiet(lambda: t.var(x, correction=9)),
-    "var_along_one": lambda t, x: quiet(lambda: t.var(x.reshape(4, 1), 1)),
-    "mse_loss": loss("mse_loss"),
-    "l1_loss": loss("l1_loss"),
-}
+REDUCED: dict[str, Function] = (
+    {name: called(name) for name in "amax amin max mean median min sum var".split()}
+    | {
+        **{
+            f"{name}_along": called(name, 0)
+            for name in (
+                "amax amin argmax argmin argsort cumsum log_softmax logsumexp max mean median min "
+                "softmax sort sum var"
+            ).split()
+        },
+        **{f"norm_{p}": called("norm", p) for p in (1, INF, -INF)},
+        **{f"norm_{p}_along": called("norm", p, 0) for p in (1, INF, -INF)},
+        "norm_0": lambda t, x: t.norm(x, 0) + x.sum() * 0,  # alone it has no gradient in PyTorch
+        "dist_1": lambda t, x: t.dist(x, t.tensor(TARGET, dtype=x.dtype), 1),
+        "dist_inf": lambda t, x: t.dist(x, t.tensor(TARGET, dtype=x.dtype), INF),
+        "kthvalue_last": called("kthvalue", 4),
+        "sort_descending": lambda t, x: t.sort(x, descending=True, stable=True),
+        "var_biased": called("var", unbiased=False),
+        "var_of_one": lambda t, x: quiet(lambda: t.var(x[:1])),
+        "var_of_one_biased": lambda t, x: t.var(x[:1], unbiased=False),
+        "var_with_a_large_correction": lambda t, x: quiet(lambda: t.var(x, correction=9)),
+        "var_along_one": lambda t, x: quiet(lambda: t.var(x.reshape(4, 1), 1)),
+        "mse_loss": loss("mse_loss"),
+        "l1_loss": loss("l1_loss"),
+    }
+)
 # Second derivatives differ: see docs/differences.md.
 REDUCED_FIRST_ONLY: dict[str, Function] = {
     "std": called("std"),

@@ -61,7 +61,7 @@ def _norm_vjp(
     if ord == 1:
         return g * xp.sign(input)
     if ord == 0:
-        return None  # a count has no gradient
+        return xp.zeros_like(input)
     if math.isinf(ord):
         same = (xp.absolute(input) == out) | (xp.isnan(input) & xp.isnan(out))
         hit = xp.astype(same, out.dtype)
