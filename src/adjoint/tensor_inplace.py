@@ -77,7 +77,7 @@ class TensorInplace(TensorState):
     asin_ = arcsin_ = in_place(pointwise.asin)
     acos_ = arccos_ = in_place(pointwise.acos)
     atan_ = arctan_ = in_place(pointwise.atan)
-    atan2_ = arctan2_ = in_place(pointwise.atan2)
+    atan2_ = arctan2_ = in_place(pointwise.atan2, numbers=False)
     sinh_ = in_place(pointwise.sinh)
     cosh_ = in_place(pointwise.cosh)
     tanh_ = in_place(pointwise.tanh)
@@ -87,7 +87,7 @@ class TensorInplace(TensorState):
     floor_ = in_place(piecewise.floor)
     ceil_ = in_place(piecewise.ceil)
     trunc_ = in_place(piecewise.trunc)
-    round_ = in_place(special._round)
+    round_ = forms.round_
     frac_ = in_place(special.frac)
     clamp_ = clip_ = forms.clamp_
     clamp_min_ = forms.clamp_min_
@@ -104,9 +104,9 @@ class TensorInplace(TensorState):
     gt_ = forms.gt_
     ge_ = forms.ge_
     logical_not_ = in_place(compare.logical_not)
-    logical_and_ = in_place(compare.logical_and)
-    logical_or_ = in_place(compare.logical_or)
-    logical_xor_ = in_place(compare.logical_xor)
+    logical_and_ = in_place(compare.logical_and, numbers=False)
+    logical_or_ = in_place(compare.logical_or, numbers=False)
+    logical_xor_ = in_place(compare.logical_xor, numbers=False)
 
     # ---- writing -----------------------------------------------------------------------------
 

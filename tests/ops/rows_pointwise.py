@@ -84,7 +84,7 @@ ROWS: list[OpCase] = [
     unary("sigmoid", special.expit),
     binary("tanh_backward", lambda g, y: g * (1 - y * y), "real", "unit"),
     binary("sigmoid_backward", lambda g, y: g * (1 - y) * y, "real", "probability"),
-    binary("threshold_backward", lambda g, y: np.where(y > 0, g, 0.0)),
+    binary("threshold_backward", lambda g, y: np.where(y > 0, g, 0.0), "real", "positive"),
     unary("relu", lambda a: np.maximum(a, 0)),
     unary("erf", special.erf),
     unary("erfc", special.erfc),
@@ -119,6 +119,8 @@ ROWS: list[OpCase] = [
     ),
     row("clamp_min", [(V((2, 3)), {"min": 0.5})], lambda a, min: np.maximum(a, min)),
     row("clamp_max", [(V((2, 3)), {"max": 0.5})], lambda a, max: np.minimum(a, max)),
+    *[binary(name, np.maximum) for name in ("at_least", "clamp_min_tensor")],
+    *[binary(name, np.minimum) for name in ("at_most", "clamp_max_tensor")],
     row(
         "clamp_tensors",
         [(V((2, 3)), V((3,), "unit") - 1.0, V((2, 1), "unit") + 1.0)],

@@ -175,3 +175,54 @@ def p_failure_changes_nothing(torch: Any, write: Any) -> list[Any]:
     x = torch.tensor([1.0, 2.0])
     error = raises(lambda: write(torch, x))
     return [error.kind, x, x._version, x.requires_grad]
+
+
+ARGUMENTS = {
+    **{
+        f"{name}_of_two": lambda x, y, name=name: getattr(type(x), f"{name}_")(x, y)
+        for name in (
+            "abs acos asin atan ceil cos cosh erf exp exp2 expm1 floor frac log log10 log1p log2 "
+            "logical_not neg reciprocal relu rsqrt sigmoid sign sin sinh sqrt square tan tanh "
+            "trunc zero"
+        ).split()
+    },
+    "a_number_too_many": lambda x, y: x.neg_(1),
+    "two_too_many": lambda x, y: x.abs_(y, y),
+    "a_name": lambda x, y: x.sqrt_(out=y),
+    "product_of_three": lambda x, y: x.mul_(y, y),
+    "product_of_one": lambda x, y: x.mul_(),
+    "product_with_a_name": lambda x, y: x.mul_(y, alpha=2),
+    "product_of_another_name": lambda x, y: x.mul_(factor=y),
+    "angle_of_three": lambda x, y: x.atan2_(y, y),
+    "angle_of_a_number": lambda x, y: x.atan2_(1),
+    "angle_of_one": lambda x, y: x.atan2_(),
+    "and_of_a_number": lambda x, y: x.logical_and_(1),
+    "or_of_three": lambda x, y: x.logical_or_(y, y),
+}
+
+
+@variants(**ARGUMENTS)
+def p_arguments_of_writes(torch: Any, call: Any) -> list[Any]:
+    """They are refused, and nothing is written."""
+    x, y = torch.tensor([1.0, 4.0]), torch.tensor([2.0, 3.0])
+    return [raises(lambda: call(x, y)), x, y]
+
+
+FUNCTIONS = (
+    "abs acos acosh asin asinh atan atanh ceil cos cosh digamma erf erfc erfinv exp exp2 expm1 "
+    "floor frac isfinite isinf isnan lgamma log log10 log1p log2 logical_not neg reciprocal relu "
+    "rsqrt sigmoid sign sin sinh sqrt square tan tanh trunc"
+).split()
+
+
+@variants(**{name: name for name in FUNCTIONS})
+def p_functions_of_one_given_two(torch: Any, name: str) -> list[Any]:
+    x, y = torch.tensor([1.0, 4.0]), torch.tensor([2.0, 3.0])
+    function = getattr(torch, name)
+    return [raises(lambda: function(x, y)), raises(lambda: function(x, 1)), x, y]
+
+
+def p_operands_of_writes_by_name(torch: Any) -> list[Any]:
+    x, y = torch.tensor([1.0, 4.0]), torch.tensor([2.0, 3.0])
+    x.mul_(other=y).atan2_(other=y)
+    return [x, torch.tensor([1.234, 5.678]).round_(decimals=1)]

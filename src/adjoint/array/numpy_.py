@@ -13,7 +13,7 @@ import numpy as np
 
 from adjoint._later import names
 from adjoint.array import kernels, special
-from adjoint.array.kernels import accumulate, strides
+from adjoint.array.kernels import accumulate, steps, strides
 from adjoint.array.kernels.outer import outer
 
 Array = Any
@@ -66,7 +66,6 @@ logical_xor = np.logical_xor
 maximum = np.maximum
 minimum = np.minimum
 real = np.real
-remainder = np.remainder
 right_shift = np.right_shift
 rint = np.rint
 sin = np.sin
@@ -78,26 +77,10 @@ trunc = np.trunc
 where = np.where
 
 
-def sign(x: Array) -> Array:
-    """The sign of each element; of a complex one its direction ``x / abs(x)``."""
-    return np.sign(x) if x.dtype.kind != "b" else x
-
-
-def power(x: Array, y: Any) -> Array:
-    """``x ** y``; the usual Python numbers as exponents without the general power."""
-    if type(y) is int or type(y) is float:
-        if y == 2:
-            return x * x
-        if y == 1:
-            return copy(x)
-        if y == 3:
-            return x * x * x
-        if y == 0.5:
-            return np.sqrt(x)
-        if y == -1:
-            return 1 / x
-        y = x.dtype.type(y) if x.dtype.kind == "V" else y  # bfloat16 would become float32
-    return np.power(x, y)
+sign = steps.sign
+remainder = steps.remainder
+power = steps.power
+threshold_backward = steps.threshold_backward
 
 
 def exponential(base: float, x: Array) -> Array:
@@ -113,8 +96,8 @@ def abs2(x: Array) -> Array:
 def clip(x: Array, low: Array, high: Array) -> Array:
     """``x`` limited to [low, high]; either bound may be None."""
     if low is not None:
-        x = np.maximum(x, low)
-    return x if high is None else np.minimum(x, high)
+        x = np.maximum(low, x)  # of equals the second: -0 limited to 0 is -0
+    return x if high is None else np.minimum(high, x)
 
 
 def tanh_backward(g: Array, out: Array) -> Array:
@@ -125,11 +108,6 @@ def tanh_backward(g: Array, out: Array) -> Array:
 def sigmoid_backward(g: Array, out: Array) -> Array:
     """The cotangent of the argument of ``out = sigmoid(x)``."""
     return g * ((1 - out) * out)
-
-
-def threshold_backward(g: Array, out: Array) -> Array:
-    """The cotangent of the argument of ``out = max(x, 0)``."""
-    return g * (out > 0)
 
 
 def sigmoid(x: Array) -> Array:

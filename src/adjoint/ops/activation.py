@@ -54,8 +54,9 @@ def _softplus_of(xp: Any, x: Array) -> Array:
 
 
 def _mish_vjp(xp: Any, g: Array, input: Array) -> Array:
-    bent = xp.tanh(_softplus_of(xp, input))
-    return g * (bent + input * xp.sigmoid(input) * (1 - bent * bent))
+    s, rest = xp.sigmoid(input), xp.sigmoid(-input)
+    bent = s * (1 + rest) / (1 + rest * rest)  # tanh(softplus(input)), without its corner at 0
+    return g * (bent + input * s * (1 - bent * bent))
 
 
 @elementwise(_mish_vjp)
@@ -76,7 +77,7 @@ def _logsigmoid(xp: Any, input: Array) -> Array:
 @elementwise(lambda xp, g, input, negative_slope: xp.where(input > 0, g, g * negative_slope))
 def _leaky_relu(xp: Any, input: Array, *, negative_slope: float) -> Array:
     """Return ``input`` where positive, ``negative_slope * input`` elsewhere."""
-    if 0 <= negative_slope <= 1:
+    if 0 < negative_slope <= 1:
         return xp.maximum(input, input * negative_slope)
     return xp.where(input > 0, input, input * negative_slope)
 
@@ -84,25 +85,28 @@ def _leaky_relu(xp: Any, input: Array, *, negative_slope: float) -> Array:
 def _elu_vjp(
     xp: Any, g: Array, input: Array, alpha: float, scale: float, input_scale: float
 ) -> Array:
-    bend = xp.exp(xp.minimum(input, 0) * input_scale)
-    return xp.where(input > 0, g * scale, g * (alpha * scale * input_scale) * bend)
+    bend = xp.exp(_below(xp, input) * input_scale)
+    return xp.where(input <= 0, g * (alpha * scale * input_scale) * bend, g * scale)
+
+
+def _below(xp: Any, input: Array) -> Array:
+    """The input where it is negative, 0 elsewhere; its derivative at 0 is 0."""
+    return xp.where(input < 0, input, xp.zeros_like(input))
 
 
 @elementwise(_elu_vjp)
 def _elu(xp: Any, input: Array, *, alpha: float, scale: float, input_scale: float) -> Array:
     """Return ``scale * input`` where positive, an exponential that ends in a constant elsewhere."""
     bend = xp.expm1(xp.minimum(input, 0) * input_scale)
-    return xp.where(input > 0, input * scale, bend * (alpha * scale))
+    return xp.where(input < 0, bend * (alpha * scale), input * scale)
 
 
 @elementwise(
-    lambda xp, g, input, alpha: xp.where(
-        input > 0, g, g * xp.exp(xp.minimum(input, 0) * (1 / alpha))
-    )
+    lambda xp, g, input, alpha: xp.where(input <= 0, g * xp.exp(_below(xp, input) * (1 / alpha)), g)
 )
 def _celu(xp: Any, input: Array, *, alpha: float) -> Array:
     """Return ``input`` where positive, ``alpha * (exp(input / alpha) - 1)`` elsewhere."""
-    return xp.where(input > 0, input, alpha * xp.expm1(xp.minimum(input, 0) * (1 / alpha)))
+    return xp.where(input < 0, alpha * xp.expm1(xp.minimum(input, 0) * (1 / alpha)), input)
 
 
 def _prelu_input(xp: Any, g: Array, input: Array, weight: Array) -> Array:
@@ -123,7 +127,7 @@ def _prelu(xp: Any, input: Array, weight: Array) -> Array:
 
 
 def _between(xp: Any, g: Array, input: Array, min_val: float, max_val: float) -> Array:
-    return xp.where((input > min_val) & (input < max_val), g, xp.zeros_like(g))
+    return xp.where((input <= min_val) | (input >= max_val), xp.zeros_like(g), g)
 
 
 @elementwise(_between)
@@ -132,15 +136,20 @@ def _hardtanh(xp: Any, input: Array, *, min_val: float, max_val: float) -> Array
     return xp.clip(input, min_val, max_val)
 
 
-@elementwise(lambda xp, g, input: _between(xp, g * (1 / 6), input, -3.0, 3.0))
+def _hardsigmoid_vjp(xp: Any, g: Array, input: Array) -> Array:
+    return xp.where((input > -3) & (input < 3), g * (1 / 6), xp.zeros_like(g))
+
+
+@elementwise(_hardsigmoid_vjp)
 def _hardsigmoid(xp: Any, input: Array) -> Array:
     """Return ``input / 6 + 1/2`` limited to [0, 1]."""
     return xp.clip(input + 3, 0, 6) / 6
 
 
 def _hardswish_vjp(xp: Any, g: Array, input: Array) -> Array:
-    inner = xp.where(input < 3, g * (input / 3 + 0.5), g)
-    return xp.where(input > -3, inner, xp.zeros_like(g))
+    inner = (input > -3) & (input < 3)
+    slope = xp.where(inner, input, xp.zeros_like(input)) / 3 + 0.5
+    return xp.where(input <= -3, xp.zeros_like(g), xp.where(inner, g * slope, g))
 
 
 @elementwise(_hardswish_vjp)

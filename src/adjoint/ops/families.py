@@ -17,6 +17,7 @@ general    nothing                                                  given
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -50,7 +51,10 @@ def operator(
         op = Op(forward, rules, family=family, **traits)
         if promote:
             op.promoted = tuple(range(len(op.operands)))
-        return make_call(op)
+        call = make_call(op)
+        # the name by which Python's errors call it
+        functools.update_wrapper(call, forward, assigned=("__qualname__",), updated=())
+        return call
 
     return declare
 
@@ -66,7 +70,24 @@ def elementwise(*rules: Rule, promote: bool = True, **traits: Any) -> Declare:
 
 def predicate(**traits: Any) -> Declare:
     """An elementwise question: no gradient, the result is bool."""
-    return operator("elementwise", (), promote=True, predicate=True, **traits)
+    declare = operator("elementwise", (), promote=True, predicate=True, **traits)
+
+    def counted(forward: Callable[..., Any]) -> OpFunction:
+        call = declare(forward)
+        op = call.op
+        if len(op.operands) == 1 and op.check is None:
+            op.check = _alone(op.name)
+        return call
+
+    return counted
+
+
+def _alone(name: str) -> Callable[[tuple[Any, ...]], None]:
+    def check(operands: tuple[Any, ...]) -> None:
+        if len(operands) != 1:
+            raise TypeError(f"{name}() takes 1 positional argument but {len(operands)} were given")
+
+    return check
 
 
 def linear(vjp: Rule, **traits: Any) -> Declare:

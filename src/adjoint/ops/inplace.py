@@ -29,14 +29,17 @@ Array = Any
 Tensor = Any
 
 
-def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The method that overwrites its tensor with ``function`` of it and further operands."""
+def inplace(function: Callable[..., Any], *, numbers: bool = True) -> Callable[..., Any]:
+    """The method that overwrites its tensor with ``function`` of it and of further operands, of
+    which numbers may be excluded.
+    """
     op = function.op  # type: ignore[attr-defined]
     name = f"{op.name}_"
     binary = len(op.operands) == 2 and not op.predicate
     kernel: Any = _UFUNCS.get(op.kernel, op.kernel) if binary else None
-    straight = isinstance(kernel, np.ufunc)
+    straight = isinstance(kernel, np.ufunc) and numbers
     level = op.level
+    further = op.operands[1:]
 
     def method(self: Any, *operands: Any, **params: Any) -> Any:
         if straight and len(operands) == 1 and not params:
@@ -50,17 +53,47 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
                     restore(token)
                 bump(self)
                 return self
+        if params or len(operands) != len(further):
+            operands = _arguments(name, further, operands, params)
         for place, operand in enumerate(operands):
-            if operand is None or isinstance(operand, str | list | tuple | dict):
+            if not isinstance(operand, TensorBase) and (
+                operand is None or not numbers or isinstance(operand, str | list | tuple | dict)
+            ):
                 raise TypeError(
-                    f"{name}(): argument '{op.operands[place + 1]}' (position {place + 1}) must be "
+                    f"{name}(): argument '{further[place]}' (position {place + 1}) must be "
                     f"Tensor, not {type(operand).__name__}"
                 )
-        return apply_inplace(op, self, operands, params)
+        return apply_inplace(op, self, operands, {})
 
-    method.__name__ = name
+    method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of ``{op.name}``."
     return method
+
+
+def _arguments(
+    name: str, further: tuple[str, ...], given: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[Any, ...]:
+    """The operands beside the tensor itself, some of them given by name.
+
+    Raises: TypeError in PyTorch's words.
+    """
+    if not further and given:
+        raise TypeError(f"TensorBase.{name}() takes no arguments ({len(given)} given)")
+    if not further and named:
+        raise TypeError(f"TensorBase.{name}() takes no keyword arguments")
+    if len(given) > len(further):
+        plural = "s" if len(further) > 1 else ""
+        raise TypeError(
+            f"{name}() takes {len(further)} positional argument{plural} but {len(given)} were given"
+        )
+    missing = [operand for operand in further[len(given) :] if operand not in named]
+    if missing:
+        names = ", ".join(f'"{operand}"' for operand in missing)
+        raise TypeError(f"{name}() missing {len(missing)} required positional arguments: {names}")
+    unexpected = [key for key in named if key not in further[len(given) :]]
+    if unexpected:
+        raise TypeError(f"{name}() got an unexpected keyword argument '{unexpected[0]}'")
+    return (*given, *[named[operand] for operand in further[len(given) :]])
 
 
 _UFUNCS: dict[Any, Any] = {
@@ -229,8 +262,10 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     return apply_inplace(_fill.op, self, (), params)
 
 
-def zero_(self: Tensor) -> Tensor:
+def zero_(self: Tensor, *others: Any, **named: Any) -> Tensor:
     """Overwrite every element with 0."""
+    if others or named:
+        _arguments("zero_", (), others, named)
     return apply_inplace(_zero.op, self, (), {})
 
 

@@ -67,8 +67,17 @@ def operator_form(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any
     return form
 
 
-def square_(self: Tensor) -> Tensor:
+def round_(self: Tensor, *, decimals: int = 0) -> Tensor:
+    """Round to ``decimals`` in place, halves to the even neighbour."""
+    if not decimals:
+        return _apply(special._round, self)
+    return inplace.copy_(self, special.round(self, decimals=decimals))
+
+
+def square_(self: Tensor, *others: Any, **named: Any) -> Tensor:
     """Square in place."""
+    if others or named:
+        inplace._arguments("square_", (), others, named)
     return inplace.pow_(self, 2)
 
 
@@ -93,9 +102,9 @@ def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """
     if isinstance(min, TensorBase) or isinstance(max, TensorBase):
         if min is None:
-            return _apply(piecewise.minimum, self, max)
+            return _apply(piecewise._at_most, self, max)
         if max is None:
-            return _apply(piecewise.maximum, self, min)
+            return _apply(piecewise._at_least, self, min)
         return _apply(piecewise._clamp_tensors, self, min, max)
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
@@ -105,14 +114,14 @@ def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
 def clamp_min_(self: Tensor, min: Any) -> Tensor:
     """Raise smaller elements to ``min`` in place."""
     if isinstance(min, TensorBase):
-        return _apply(piecewise.maximum, self, min)
+        return _apply(piecewise._clamp_min_tensor, self, min)
     return _apply(piecewise._clamp_min, self, min=min)
 
 
 def clamp_max_(self: Tensor, max: Any) -> Tensor:
     """Lower larger elements to ``max`` in place."""
     if isinstance(max, TensorBase):
-        return _apply(piecewise.minimum, self, max)
+        return _apply(piecewise._clamp_max_tensor, self, max)
     return _apply(piecewise._clamp_max, self, max=max)
 
 
@@ -153,7 +162,7 @@ def _compared(function: Callable[..., Any], node: str) -> Callable[..., Any]:
             inplace.zero_history(self, node)
         return self
 
-    method.__name__ = f"{function.__name__}_"
+    method.__name__ = method.__qualname__ = f"{function.__name__}_"
     method.__doc__ = f"In-place version of ``{function.__name__}``: 0 and 1 in the same dtype."
     return method
 

@@ -70,7 +70,8 @@ def _mse_loss(xp: Any, input: Array, target: Array, *, reduction: str) -> Array:
 def _smooth_l1_vjp(
     xp: Any, g: Array, input: Array, target: Array, reduction: str, beta: float
 ) -> Array:
-    slope = xp.clip((input - target) / beta, -1, 1)
+    z = (input - target) / beta
+    slope = xp.where(xp.absolute(z) >= 1, xp.sign(z), z)
     return slope * _share(xp, tuple(input.shape), reduction) * g
 
 
@@ -90,7 +91,8 @@ def _smooth_l1_loss(xp: Any, input: Array, target: Array, *, reduction: str, bet
 def _huber_vjp(
     xp: Any, g: Array, input: Array, target: Array, reduction: str, delta: float
 ) -> Array:
-    slope = xp.clip(input - target, -delta, delta)
+    z = input - target
+    slope = xp.where(xp.absolute(z) >= delta, delta * xp.sign(z), z)
     return slope * _share(xp, tuple(input.shape), reduction) * g
 
 

@@ -63,7 +63,8 @@ def _norm_vjp(
     if ord == 0:
         return xp.zeros_like(input)
     if math.isinf(ord):
-        hit = xp.astype(xp.absolute(input) == out, out.dtype)
+        same = (xp.absolute(input) == out) | (xp.isnan(input) & xp.isnan(out))
+        hit = xp.astype(same, out.dtype)
         return (g / xp.sum(hit, axis=axis, keepdims=True)) * hit * xp.sign(input)
     size = xp.absolute(input)
     size = xp.where(size == 0, xp.zeros_like(size), xp.power(size, ord - 1))
@@ -217,7 +218,7 @@ def var_mean(
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the variance and the mean along ``dim``."""
-    options = _spread_options(input, dim, unbiased, keepdim, correction)
+    options = _spread_options("var_mean", input, dim, unbiased, keepdim, correction)
     return _var_mean(input, **options)
 
 
@@ -230,7 +231,7 @@ def std_mean(
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the standard deviation and the mean along ``dim``."""
-    options = _spread_options(input, dim, unbiased, keepdim, correction)
+    options = _spread_options("std_mean", input, dim, unbiased, keepdim, correction)
     return _std_mean(input, **options)
 
 

@@ -6,7 +6,6 @@ each takes the value that PyTorch takes.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -138,15 +137,52 @@ def _clamp_tensors(xp: Any, input: Array, min: Array, max: Array) -> Array:
     return xp.minimum(xp.maximum(input, min), max)
 
 
+# With one bound; the same under two names, for the graph.
+_low = (
+    lambda xp, g, input, min: xp.where(input >= min, g, xp.zeros_like(g)),
+    lambda xp, g, input, min: xp.where(input < min, g, xp.zeros_like(g)),
+)
+_high = (
+    lambda xp, g, input, max: xp.where(input <= max, g, xp.zeros_like(g)),
+    lambda xp, g, input, max: xp.where(input > max, g, xp.zeros_like(g)),
+)
+
+
+@elementwise(*_low, node="ClampBackward0")
+def _at_least(xp: Any, input: Array, min: Array) -> Array:
+    """Return ``input``, no less than ``min``, element by element."""
+    return xp.maximum(input, min)
+
+
+@elementwise(*_high, node="ClampBackward0")
+def _at_most(xp: Any, input: Array, max: Array) -> Array:
+    """Return ``input``, no more than ``max``, element by element."""
+    return xp.minimum(input, max)
+
+
+@elementwise(*_low, node="ClampMinBackward1")
+def _clamp_min_tensor(xp: Any, input: Array, min: Array) -> Array:
+    """Return ``input``, no less than ``min``, element by element."""
+    return xp.maximum(input, min)
+
+
+@elementwise(*_high, node="ClampMaxBackward1")
+def _clamp_max_tensor(xp: Any, input: Array, max: Array) -> Array:
+    """Return ``input``, no more than ``max``, element by element."""
+    return xp.minimum(input, max)
+
+
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """Return the larger of ``input`` and ``min``."""
-    return _clamp_min(input, min=min) if not isinstance(min, TensorBase) else clamp(input, min)
+    if isinstance(min, TensorBase):
+        return _clamp_min_tensor(input, min)
+    return _clamp_min(input, min=min)
 
 
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """Return the smaller of ``input`` and ``max``."""
     if isinstance(max, TensorBase):
-        return clamp(input, None, max)
+        return _clamp_max_tensor(input, max)
     return _clamp_max(input, max=max)
 
 
@@ -184,8 +220,11 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if isinstance(min, TensorBase) or isinstance(max, TensorBase):
-        low = -math.inf if min is None else min
-        return _clamp_tensors(input, low, math.inf if max is None else max)
+        if max is None:
+            return _at_least(input, min)
+        if min is None:
+            return _at_most(input, max)
+        return _clamp_tensors(input, min, max)
     return _clamp(input, min=min, max=max)
 
 

@@ -105,23 +105,15 @@ def _power_by_number(xp: Any, g: Array, input: Array, exponent: Number) -> Array
 @elementwise(_power_by_number, node="PowBackward0")
 def _pow_number(xp: Any, input: Array, *, exponent: Number) -> Array:
     """Return ``input ** exponent`` for a Python number."""
-    if isinstance(exponent, float):
-        exponent = xp.scalar_like(exponent, input)  # else bfloat16 would become float32
     return xp.power(input, exponent)
 
 
 @elementwise(
-    lambda xp, g, input, exponent: (
-        g
-        * xp.where(exponent == 0, xp.zeros_like(exponent), exponent * xp.power(input, exponent - 1))
+    lambda xp, g, input, exponent: xp.where(
+        exponent == 0, xp.zeros_like(g), g * (exponent * xp.power(input, exponent - 1))
     ),
     lambda xp, g, input, exponent, out: (
-        g
-        * xp.where(
-            (input == 0) & (exponent >= 0),
-            xp.zeros_like(out),
-            out * xp.log(input),
-        )
+        g * xp.where((input == 0) & (exponent >= 0), xp.zeros_like(out), out * xp.log(input))
     ),
     node="PowBackward1",
     check=not_for("pow", BOOL),
@@ -132,9 +124,7 @@ def _pow(xp: Any, input: Array, exponent: Array) -> Array:
 
 
 @elementwise(
-    lambda xp, g, base, out: (
-        g * (out * math.log(base)) if base > 0 else _power_of_no_base(xp, g, base)
-    ),
+    lambda xp, g, base, out: _power_of_base(xp, g, out, base),
     node="PowBackward2",
     saved_names={"input": "exponent", "base": "self"},
 )
@@ -143,9 +133,13 @@ def _pow_base(xp: Any, input: Array, *, base: float) -> Array:
     return xp.exponential(base, input)
 
 
-def _power_of_no_base(xp: Any, g: Array, base: float) -> Array:
-    """The derivative for a base of 0 (none) or below (the logarithm is not real)."""
-    return xp.zeros_like(g) if base == 0 else g * math.nan
+def _power_of_base(xp: Any, g: Array, out: Array, base: float) -> Array:
+    """The derivative; a base of 0 has one where the exponent is negative, and the power infinite.
+    Below 0 the logarithm is not real.
+    """
+    if base == 0:
+        return g * xp.where(xp.isfinite(out), xp.zeros_like(out), out * -math.inf)
+    return g * (out * (math.log(base) if base > 0 else math.nan))
 
 
 # ---- exponentials and logarithms -----------------------------------------------------------------

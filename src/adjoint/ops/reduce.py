@@ -7,6 +7,7 @@ primitive in NumPy's words stands the public function in PyTorch's.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -192,13 +193,21 @@ def _share(xp: Any, g: Array, input: Array, out: Array, axis: Axes, keepdims: bo
     return (g / xp.sum(mask, axis=axis, keepdims=True)) * mask
 
 
-@reduction(_share, node="MaxBackward1", check=not_for("max_all", dtypes.COMPLEX))
+def _share_nan(xp: Any, g: Array, input: Array, out: Array, axis: Axes, keepdims: bool) -> Array:
+    """The same where nan is an extreme like any other."""
+    if not keepdims:
+        g, out = xp.expand_dims(g, axis), xp.expand_dims(out, axis)
+    mask = xp.astype((input == out) | (xp.isnan(input) & xp.isnan(out)), g.dtype)
+    return (g / xp.sum(mask, axis=axis, keepdims=True)) * mask
+
+
+@reduction(_share_nan, node="MaxBackward1", check=not_for("max_all", dtypes.COMPLEX))
 def _max_all(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
     """Return the largest of all elements."""
     return xp.max(input, axis=axis, keepdims=keepdims)
 
 
-@reduction(_share, node="MinBackward1", check=not_for("min_all", dtypes.COMPLEX))
+@reduction(_share_nan, node="MinBackward1", check=not_for("min_all", dtypes.COMPLEX))
 def _min_all(xp: Any, input: Array, *, axis: Axes, keepdims: bool) -> Array:
     """Return the smallest of all elements."""
     return xp.min(input, axis=axis, keepdims=keepdims)
@@ -349,7 +358,14 @@ def _var_vjp(
 ) -> Array:
     g = g if keepdims else xp.expand_dims(g, axis)
     freedom = _freedom(tuple(input.shape), axis, correction)
-    return (g * (2 / freedom if freedom else math.nan)) * _centred(xp, input, axis)
+    if not freedom and len(axis) < len(input.shape):
+        left = xp.size(tuple(input.shape[a] for a in axis)) - correction
+        return (g * (2 / left if left else math.inf)) * _centred(xp, input, axis)
+    if not freedom:  # 0 / 0 where all are the mean, else a number / 0
+        one = xp.ones_like(input)
+        same = input == xp.mean(input, axis=axis, keepdims=True)
+        return g * xp.where(same, one * math.nan, one * math.inf)
+    return (g * (2 / freedom)) * _centred(xp, input, axis)
 
 
 @reduction(_var_vjp)
@@ -376,7 +392,12 @@ def _std(xp: Any, input: Array, *, axis: Axes, correction: float, keepdims: bool
 
 
 def _spread_options(
-    input: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None
+    name: str,
+    input: Tensor,
+    dim: Any,
+    unbiased: bool | None,
+    keepdim: bool,
+    correction: float | None,
 ) -> dict[str, Any]:
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -384,8 +405,16 @@ def _spread_options(
         correction = 1 if unbiased is None else int(unbiased)
     if input._desc.dtype.category < dtypes.FLOATING:
         raise RuntimeError("std and var only support floating point and complex dtypes")
+    axis = canonical_dims(dim, input.ndim)
+    if not _freedom(input._desc.shape, axis, correction):
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
+            "reduction factor (input numel divided by output numel).",
+            UserWarning,
+            stacklevel=3,
+        )
     return {
-        "axis": canonical_dims(dim, input.ndim),
+        "axis": axis,
         "correction": correction,
         "keepdims": keepdim,
     }
@@ -400,7 +429,7 @@ def var(
     correction: float | None = None,
 ) -> Tensor:
     """Return the variance along ``dim``, divided by the count less ``correction`` (1)."""
-    return _var(input, **_spread_options(input, dim, unbiased, keepdim, correction))
+    return _var(input, **_spread_options("var", input, dim, unbiased, keepdim, correction))
 
 
 def std(
@@ -412,7 +441,7 @@ def std(
     correction: float | None = None,
 ) -> Tensor:
     """Return the standard deviation along ``dim`` (see `var`)."""
-    return _std(input, **_spread_options(input, dim, unbiased, keepdim, correction))
+    return _std(input, **_spread_options("std", input, dim, unbiased, keepdim, correction))
 
 
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:

@@ -248,7 +248,7 @@ def _median_dim(xp: Any, input: Array, *, axis: int, keepdims: bool) -> tuple[Ar
     return _pick(xp, input, where, axis, keepdims)
 
 
-@general(reduce._share, node="MedianBackward0", check=not_for("median_cpu", BOOL, COMPLEX))
+@general(reduce._share_nan, node="MedianBackward0", check=not_for("median_cpu", BOOL, COMPLEX))
 def _median_all(xp: Any, input: Array, *, axis: Shape, keepdims: bool) -> Array:
     """Return the lower of the middle elements."""
     flat = xp.reshape(input, (-1,))

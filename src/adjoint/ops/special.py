@@ -32,7 +32,7 @@ def _remainder_number(xp: Any, input: Array, *, divisor: Number) -> Array:
 
 @elementwise(
     lambda xp, g: g,
-    lambda xp, g, input, other: -g * xp.floor(input / other),
+    lambda xp, g, input, other: -g * xp.floor_divide(input, other),
     node="RemainderBackward1",
     check=both(not_for("remainder_cpu", BOOL, COMPLEX), no_integer_division_by_zero),
     straight_integers=False,
@@ -160,8 +160,10 @@ def square(input: Tensor) -> Tensor:
     node="LerpBackward0",
 )
 def _lerp_number(xp: Any, input: Array, end: Array, *, weight: float) -> Array:
-    """Return ``input + weight * (end - input)``."""
-    return input + weight * (end - input)
+    """Return ``input + weight * (end - input)``, reckoned from the nearer end."""
+    if -0.5 < weight < 0.5:
+        return input + weight * (end - input)
+    return end - (1 - weight) * (end - input)
 
 
 @elementwise(
@@ -171,8 +173,10 @@ def _lerp_number(xp: Any, input: Array, end: Array, *, weight: float) -> Array:
     node="LerpBackward1",
 )
 def _lerp(xp: Any, input: Array, end: Array, weight: Array) -> Array:
-    """Return ``input + weight * (end - input)``."""
-    return input + weight * (end - input)
+    """Return ``input + weight * (end - input)``, reckoned from the nearer end."""
+    way = end - input
+    near = xp.absolute(weight) < 0.5
+    return xp.where(near, input + weight * way, end - (1 - weight) * way)
 
 
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
@@ -306,7 +310,8 @@ def polygamma(n: int, input: Tensor) -> Tensor:
 )
 def xlogy(xp: Any, input: Array, other: Array) -> Array:
     """Return ``input * log(other)``, 0 where ``input`` is 0."""
-    return xp.where(input == 0, xp.zeros_like(other), input * xp.log(other))
+    zero = (input == 0) & (other == other)  # but nan where ``other`` is nan
+    return xp.where(zero, xp.zeros_like(other), input * xp.log(other))
 
 
 def _logit_vjp(xp: Any, g: Array, input: Array) -> Array:

@@ -65,6 +65,7 @@ erfc = special.erfc
 hypot = special.hypot
 lgamma = special.lgamma
 floor = piecewise.floor
+floor_divide = special.floor_divide
 isfinite = compare.isfinite
 isnan = compare.isnan
 log = pointwise.log

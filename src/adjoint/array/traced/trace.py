@@ -76,7 +76,7 @@ class TracedLibrary:
 # Functions that consist of operators and methods: these are the steps then.
 _IN_STEPS = frozenset(
     "abs2 all any clip expand_dims flip matrix_t max mean min permute_dims power prod "
-    "reshape sigmoid_backward slice squeeze sum swapaxes tanh_backward threshold_backward".split()
+    "reshape sigmoid_backward slice squeeze sum swapaxes tanh_backward".split()
 )
 
 
