@@ -6,6 +6,7 @@ Each program runs in an interpreter of its own. Counts and names are compared, n
 import ast
 import importlib
 import json
+import os
 import pickle
 import pkgutil
 import re
@@ -44,7 +45,11 @@ def fresh(program: str) -> list[str]:
     """Run ``program`` in a new interpreter; return the list that it prints as JSON."""
     paths = f"import sys; sys.path[:0] = {[str(ROOT / 'src'), str(ROOT)]!r}\n"
     done = subprocess.run(
-        [sys.executable, "-c", paths + program], capture_output=True, text=True, check=True
+        [sys.executable, "-c", paths + program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "ADJOINT_NO_NATIVE": "1"},  # the compiled core has modules of its own
     )
     found: list[str] = json.loads(done.stdout)
     return found

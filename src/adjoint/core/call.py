@@ -10,7 +10,6 @@ classes are made when an operator is first recorded: most programs use few of th
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -50,8 +49,11 @@ def make_call(op: Op) -> OpFunction:
         call = native_calls.make_compiled(op, _COMPILED[builder])
     else:
         call = builder(op)
-    functools.update_wrapper(call, op.forward, assigned=("__name__", "__doc__", "__module__"))
-    call.__name__ = op.name
+    # what functools.update_wrapper does, with the name by which users know it
+    call.__name__ = call.__qualname__ = op.name
+    call.__doc__ = op.forward.__doc__
+    call.__module__ = op.forward.__module__
+    call.__wrapped__ = op.forward
     function = cast(OpFunction, call)
     function.op = op
     op.call = function

@@ -17,7 +17,6 @@ general    nothing                                                  given
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -51,10 +50,7 @@ def operator(
         op = Op(forward, rules, family=family, **traits)
         if promote:
             op.promoted = tuple(range(len(op.operands)))
-        call = make_call(op)
-        # the name by which Python's errors call it
-        functools.update_wrapper(call, forward, assigned=("__qualname__",), updated=())
-        return call
+        return make_call(op)
 
     return declare
 

@@ -76,7 +76,9 @@ def with_out(function: Callable[..., Any], rule: str = "cast") -> Callable[..., 
                 return function(*args, **keyword)
             return _write(name, rule, function, args, keyword, out)
 
-    return functools.update_wrapper(call, function)
+    made = functools.update_wrapper(call, function)
+    made.__module__ = __name__  # where pickle finds this very function
+    return made
 
 
 def _write(
