@@ -49,9 +49,11 @@ def _rsub_number(xp: Any, input: Array, *, other: Number) -> Array:
 
 def _rsub(input: Tensor, other: Any) -> Tensor:
     """Return ``other - input``."""
+    desc = input._desc
+    if type(other) is int and desc.fast == REAL_NUMBERS:
+        return _rsub_number(input, other=other)
     if isinstance(other, TensorBase):
         return sub(other, input)
-    desc = input._desc
     if isinstance(other, bool) or desc.dtype.category == BOOL:
         no_bool_differences((input, other))
     if isinstance(other, complex):

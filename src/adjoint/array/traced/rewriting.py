@@ -82,7 +82,12 @@ def _scaled(trace: Trace, args: Any) -> Any:
     """A product that is multiplied with a power of two."""
     for x, power in (args, args[::-1]):
         step = trace.made.get(x.number) if type(x) is TracedArray else None
-        if step is None or step.function is not np.multiply or not _is_power_of_two(power, x):
+        if step is None or step.function is not np.multiply:
+            continue
+        for a, b in (step.args, step.args[::-1]):
+            if _is_constant(power) and not np.ndim(power) and _is_power_of_two(b, x):
+                return trace.call(np.multiply, (a, power * b))
+        if not _is_power_of_two(power, x):
             continue
         for a, b in (step.args, step.args[::-1]):
             if _is_constant(b):
@@ -152,6 +157,10 @@ def _signed(trace: Trace, function: Any, args: Any) -> Any:
                     return trace.call(np.negative, (trace.call(function, (positive, b)),))
                 if np.result_type(b).kind != "b":
                     return trace.call(function, (positive, -b))
+        for x, number in (args, args[::-1]):
+            found = trace.product(x, -number) if _is_negative(number) else None
+            if found is not None:
+                return trace.negative(found)
     elif function is np.negative:
         positive = _opposite(trace, args[0])
         return _negative_product(trace, args[0]) if positive is None else positive
@@ -160,6 +169,10 @@ def _signed(trace: Trace, function: Any, args: Any) -> Any:
         if positive is not None:
             return trace.call(np.negative, (trace.call(function, (positive, *args[1:])),))
     return None
+
+
+def _is_negative(x: Any) -> bool:
+    return _is_constant(x) and not np.ndim(x) and bool(x < 0)
 
 
 def _opposite(trace: Trace, x: Any) -> Any:
