@@ -20,7 +20,7 @@ from adjoint.array.batched.blocks import apart
 from adjoint.array.kernels.outer import outer
 from adjoint.array.traced import METHODS, Attribute, Method, Step, TracedArray, item
 
-__all__ = ["add_at", "last_uses", "needed", "numbers", "overwritten", "owner", "together"]
+__all__ = ["add_at", "last_uses", "needed", "numbers", "overwritten", "owner", "together", "traced"]
 
 Array = Any
 
