@@ -179,7 +179,7 @@ _LATER = ("cuda", "func", "functorch", "nn", "optim", "sparse", "testing", "util
 _HOMES = {"vmap": "func"} | dict.fromkeys(
     (
         *("grad", "hessian", "hessian_diagonal", "hvp", "jacobian", "laplacian"),
-        *("prepare_hessian", "prepare_jacobian"),
+        *("prepare_hessian", "prepare_hvp", "prepare_jacobian"),
         *("value_and_grad", "value_and_hessian", "value_and_jacobian"),
     ),
     "derivatives",

@@ -107,7 +107,10 @@ class Program:
 
     def takes(self, extras: Sequence[Array]) -> bool:
         """Whether the further arrays are like those that the program was made for."""
-        return [describe(e) for e in extras] == self._extras
+        for e, desc in zip(extras, self._extras):
+            if describe(e) is not desc:
+                return False
+        return len(extras) == len(self._extras)
 
     def run(self, loaded: list[Array], extras: Sequence[Array]) -> list[Array]:
         """The results for the numbers of a graph."""
