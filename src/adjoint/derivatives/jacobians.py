@@ -86,6 +86,7 @@ class JacobianPlan:
                 "jacobian() computes numbers, on ordinary tensors: inside vmap, jvp or grad use "
                 "func.jacrev or func.jacfwd, which transforms can be applied to"
             )
+        self._specs = run.spec, run.result_spec
         self.inputs = [(tuple(t.shape), t.dtype) for t in run.leaves]
         self.outputs = [(tuple(t.shape), t.dtype) for t in run.results]
         self.columns = sum(t.numel() for t in run.leaves)
@@ -269,7 +270,9 @@ class JacobianPlan:
         self._first = self._whole = None
 
     def _dense_tensor(self, array: Any) -> Any:
-        return make_tensor(array.reshape((*self.outputs[0][0], *self.inputs[0][0])))
+        made = make_tensor(array.reshape((*self.outputs[0][0], *self.inputs[0][0])))
+        spec, result_spec = self._specs
+        return arranged([arranged([made], spec)], result_spec)
 
     # ---- telling -----------------------------------------------------------------------------
 
