@@ -6,7 +6,8 @@ the same; None where there is nothing better.
 Note [What is left out]
     What changes nothing: a product with ones, the same shape or dtype again, an axis moved there
     and back. Signs are moved outward through products and parts, until a sum becomes a difference.
-    Powers of two join the constants that something is multiplied with. A product of columns and
+    Powers of two join the constants that something is multiplied with. What is multiplied with a
+    number is not multiplied again with its negative. A product of columns and
     rows is made in the order in which it is wanted. All of this leaves the result the same bit for
     bit (but for the sign of a nan, and numbers so small that they lose digits).
 """
@@ -85,7 +86,8 @@ def _scaled(trace: Trace, args: Any) -> Any:
         if step is None or step.function is not np.multiply:
             continue
         for a, b in (step.args, step.args[::-1]):
-            if _is_constant(power) and not np.ndim(power) and _is_power_of_two(b, x):
+            moderate = _is_constant(power) and not np.ndim(power) and 1e-30 < abs(power) < 1e30
+            if moderate and _is_power_of_two(b, x):
                 return trace.call(np.multiply, (a, power * b))
         if not _is_power_of_two(power, x):
             continue
