@@ -231,6 +231,14 @@ def products(problem: Problem, by_hand: Build) -> dict[str, dict[str, Build]]:
         v = direction(lib, x)
         return lambda: lib.hvp(f, x, v)
 
+    def plan(lib: Any, f: Function, x: Any) -> Step:
+        v, prepared = direction(lib, x), lib.prepare_hvp(f, x)
+        return lambda: prepared(x, v)
+
+    def at(lib: Any, f: Function, x: Any) -> Step:
+        v, times = direction(lib, x), lib.prepare_hvp(f, x).at(x)
+        return lambda: times(v)
+
     def forward(lib: Any, f: Function, x: Any) -> Step:
         v = direction(lib, x)
         return lambda: lib.func.jvp(lib.func.grad(f), (x,), (v,))[1]
@@ -267,7 +275,7 @@ def products(problem: Problem, by_hand: Build) -> dict[str, dict[str, Build]]:
         return with_jit(lib, product, x, direction(lib, x))
 
     uses: dict[str, dict[str, Use]] = {
-        OURS: {"hvp": ours},
+        OURS: {"hvp": ours, "plan": plan, "plan, at one point": at},
         REFERENCE: {
             "jvp(grad)": forward,
             "functional.hvp": functional("hvp"),

@@ -179,8 +179,8 @@ e = 2.718281828459045
 _PACKAGES = "cuda func functorch nn optim printing sparse testing utils viz"
 _HOMES = {
     "derivatives": (
-        "grad hessian hessian_diagonal hvp jacobian laplacian prepare_hessian prepare_jacobian "
-        "value_and_grad value_and_hessian value_and_jacobian"
+        "grad hessian hessian_diagonal hvp jacobian laplacian prepare_hessian prepare_hvp "
+        "prepare_jacobian value_and_grad value_and_hessian value_and_jacobian"
     ),
     "func": "vmap",
     "ops.adaptive_pool": "adaptive_avg_pool1d adaptive_max_pool1d",

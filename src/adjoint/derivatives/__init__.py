@@ -4,7 +4,6 @@ from adjoint.derivatives.hessians import (
     HessianPlan,
     hessian,
     hessian_diagonal,
-    hvp,
     laplacian,
     prepare_hessian,
     value_and_grad,
@@ -17,9 +16,11 @@ from adjoint.derivatives.jacobians import (
     value_and_jacobian,
 )
 from adjoint.derivatives.per_sample import grad
+from adjoint.derivatives.products import HvpPlan, hvp, prepare_hvp
 
 __all__ = [
     "HessianPlan",
+    "HvpPlan",
     "JacobianPlan",
     "grad",
     "hessian",
@@ -28,6 +29,7 @@ __all__ = [
     "jacobian",
     "laplacian",
     "prepare_hessian",
+    "prepare_hvp",
     "prepare_jacobian",
     "value_and_grad",
     "value_and_hessian",

@@ -34,7 +34,8 @@ class Compressed:
         self.pattern = pattern
         self.derivation = Derivation(self._products)
         self._seeds: dict[Any, list[tuple[str, Array]]] = {}
-        self._places: Array = None
+        self._places: Array = None  # of the entries in the flat matrix
+        self._order: Array = None  # and where in the flat products they are
 
     @staticmethod
     def suits(pattern: ColoredPattern) -> bool:
@@ -104,7 +105,14 @@ class Compressed:
         if self._places is None:
             rows, columns = places(self.pattern)
             self._places = rows.astype(np.int64) * n + columns
-        data = self.pattern.recover(*products)
-        made = np.zeros((m, n), data.dtype)
-        made.reshape(-1)[self._places] = data
-        return made
+            if self.pattern.mode in ("jvp", "vjp"):  # each entry is one of the products
+                (shape,) = self.pattern.compressed_shapes
+                numbered = np.arange(shape[0] * shape[1]).reshape(shape)
+                self._order = self.pattern.recover(numbered)
+        if self._order is None:
+            data = self.pattern.recover(*products)
+        else:
+            data = products[0].reshape(-1)[self._order]
+        made = np.zeros(m * n, data.dtype)
+        made[self._places] = data
+        return made.reshape(m, n)

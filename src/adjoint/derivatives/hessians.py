@@ -12,13 +12,12 @@ Note [Two walks]
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from adjoint.array.batched.blocks import BlockArray, OutOfBudget
-from adjoint.core.backward import grad as recorded_grad
 from adjoint.core.tensor_base import make_tensor
 from adjoint.derivatives import dense
 from adjoint.derivatives.compressed import Compressed
@@ -26,12 +25,11 @@ from adjoint.derivatives.curvature import (
     Curvature,
     known,
     learn,
-    product,
     recorded_number,
     square,
 )
 from adjoint.derivatives.memory import budget_of, check_result, readable
-from adjoint.derivatives.recorded import Evaluation, arranged, flat, gradient_of, is_plain
+from adjoint.derivatives.recorded import Evaluation, arranged, flat, gradient_of
 from adjoint.derivatives.structure import described
 from adjoint.sparse.evaluate import hessian_pattern
 from adjoint.sparse.evaluate import value_and_hessian as product_by_product
@@ -41,7 +39,6 @@ __all__ = [
     "HessianPlan",
     "hessian",
     "hessian_diagonal",
-    "hvp",
     "laplacian",
     "prepare_hessian",
     "value_and_grad",
@@ -304,49 +301,6 @@ def value_and_grad(f: Function, x: Any) -> tuple[Any, Any]:
     run = Evaluation(f, x)
     gradient = gradient_of(run.scalar(), run.leaves, create_graph=False)
     return run.values(), arranged(gradient, run.spec)
-
-
-def hvp(f: Function, x: Any, v: Any) -> Any:
-    """Return the product of the Hessian of ``f`` at ``x`` with ``v``, which is arranged as ``x``.
-
-    Raises: ValueError if ``v`` has other shapes than ``x``; RuntimeError if ``f`` returns more than
-    one number.
-
-    Example:
-        >>> import adjoint as torch
-        >>> torch.hvp(lambda x: (x ** 3).sum(), torch.tensor([1.0, 2.0]), torch.ones(2))
-        tensor([ 6., 12.])
-    """
-    run = Evaluation(f, x)
-    directions, leaves = flat(v)[0], run.leaves
-    alike = [getattr(d, "_desc", None) for d in directions] == [leaf._desc for leaf in leaves]
-    if not alike and [tuple(d.shape) for d in directions] != [tuple(t.shape) for t in leaves]:
-        raise ValueError(
-            f"v must be arranged as x: x has shapes {[list(t.shape) for t in leaves]}, v "
-            f"{[list(d.shape) for d in directions]}"
-        )
-    output = run.scalar()
-    if output._edge is None:
-        raws: list[Any] = [None] * len(directions)
-    elif alike and is_plain(run.leaves):
-        raws = product(output, run.leaves, *[d._array for d in directions])
-    else:
-        return arranged(_product_of_tensors(output, run.leaves, directions), run.spec)
-    found = [
-        make_tensor(np.zeros(x._desc.shape, x._desc.numpy) if raw is None else raw)
-        for raw, x in zip(raws, run.leaves)
-    ]
-    return arranged(found, run.spec)
-
-
-def _product_of_tensors(output: Any, points: Sequence[Any], directions: Sequence[Any]) -> list[Any]:
-    """The same for directions of other dtypes, and inside of transforms."""
-    gradient = gradient_of(output, points, create_graph=True)
-    pairs = [(g, d) for g, d in zip(gradient, directions) if g._edge is not None]
-    if not pairs:
-        return [make_tensor(np.zeros_like(d.detach().numpy())) for d in directions]
-    outputs, weights = zip(*pairs)
-    return list(recorded_grad(outputs, points, weights, materialize_grads=True))
 
 
 def hessian_diagonal(f: Function, x: Any, *, memory: int | float | None = None) -> Any:

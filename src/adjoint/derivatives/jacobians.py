@@ -16,6 +16,7 @@ Note [Choosing]
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,7 @@ from adjoint.derivatives.recorded import (
     nodes_behind,
 )
 from adjoint.derivatives.structure import described
+from adjoint.derivatives.structured import Structures, is_worth_it
 from adjoint.sparse.evaluate import JVP_COST, jacobian_pattern
 from adjoint.sparse.evaluate import value_and_jacobian as product_by_product
 from adjoint.sparse.pattern import ColoredPattern
@@ -43,6 +45,7 @@ from adjoint.sparse.pattern import ColoredPattern
 __all__ = ["JacobianPlan", "jacobian", "prepare_jacobian", "value_and_jacobian"]
 
 Function = Callable[[Any], Any]
+Computed = tuple[Callable[[], Any], Any]  # what gives the value, and the Jacobian
 
 _LARGE = 192  # rows and columns from which on a single evaluation looks for a pattern
 _FORWARD = 3  # forward, if there are so many times more outputs than inputs
@@ -85,6 +88,7 @@ class JacobianPlan:
                 "jacobian() computes numbers, on ordinary tensors: inside vmap, jvp or grad use "
                 "func.jacrev or func.jacfwd, which transforms can be applied to"
             )
+        self._specs = run.spec, run.result_spec
         self.inputs = [(tuple(t.shape), t.dtype) for t in run.leaves]
         self.outputs = [(tuple(t.shape), t.dtype) for t in run.results]
         self.columns = sum(t.numel() for t in run.leaves)
@@ -122,8 +126,8 @@ class JacobianPlan:
         ):
             self._look(x)
             assert self.pattern is not None
-            colors, cost = self.pattern.n_colors, min(self.rows, self.columns * JVP_COST)
-            if mode == "sparse" or self.sparse or colors * 4 <= cost:
+            colors = self.pattern.n_colors
+            if mode == "sparse" or self.sparse or is_worth_it(self.pattern):
                 self._reasons.append(f"{colors} products recover all of it")
                 return "sparse"
             self._reasons.append(f"recovering it would take {colors} products")
@@ -203,10 +207,14 @@ class JacobianPlan:
 
     def __call__(self, x: Any) -> Any:
         """The Jacobian at ``x``: a point like the one that the plan was made for."""
-        return self.value_and_jacobian(x)[1]
+        return self._computed(x)[1]
 
     def value_and_jacobian(self, x: Any) -> tuple[Any, Any]:
         """``f(x)`` and the Jacobian at ``x``."""
+        value, found = self._computed(x)
+        return value(), found
+
+    def _computed(self, x: Any) -> Computed:
         points, spec = flat(x)
         given = [tuple(getattr(p, "shape", ())) for p in points]
         if given != [shape for shape, _ in self.inputs]:
@@ -220,13 +228,14 @@ class JacobianPlan:
             value, matrix = product_by_product(
                 _of_leaf(self.f, spec), points[0].detach(), self.pattern, check=self.check
             )
-            return value, matrix if self.sparse else self._dense_tensor(matrix.toarray())
+            found = matrix if self.sparse else self._dense_tensor(matrix.toarray())
+            return lambda: value, found
         return self.finish(Evaluation(self.f, x), x)
 
-    def _recovered(self, run: Evaluation, compressed: Compressed) -> tuple[Any, Any]:
+    def _recovered(self, run: Evaluation, compressed: Compressed) -> Computed:
         """The value and the sparse Jacobian of a recorded call."""
         (point,), (output,) = run.leaves, run.results
-        given = output.numel(), point.numel()
+        given = _size(output), _size(point)
         if given != compressed.pattern.shape:
             raise ValueError(
                 f"the plan was made for a Jacobian of shape {compressed.pattern.shape}, here it is "
@@ -234,11 +243,11 @@ class JacobianPlan:
             )
         products = compressed(output, point)
         if self.sparse:
-            return run.values(), compressed.matrix(products)
+            return run.values, compressed.matrix(products)
         check_result(self.rows, self.columns, products[0].itemsize)
-        return run.values(), self._dense_tensor(compressed.dense(products))
+        return run.values, self._dense_tensor(compressed.dense(products))
 
-    def finish(self, run: Evaluation, x: Any, whole: Any = None) -> tuple[Any, Any]:
+    def finish(self, run: Evaluation, x: Any, whole: Any = None) -> Computed:
         """The value and the Jacobian of a recorded call; ``whole``: its rows, if they are known."""
         if not self.sparse:
             widest = max((np.dtype(d.numpy).itemsize for _, d in self.outputs), default=8)
@@ -250,17 +259,17 @@ class JacobianPlan:
         else:
             found = [dense.rows(run, i, self.budget, self.sparse) for i in range(len(run.results))]
         if self.sparse:
-            return run.values(), _csr(found[0][0], self.rows, self.columns)
-        return run.values(), _arranged(run, found)
+            return run.values, _csr(found[0][0], self.rows, self.columns)
+        return run.values, _arranged(run, found)
 
-    def first(self, x: Any) -> tuple[Any, Any]:
+    def first(self, x: Any) -> Computed:
         """The value and the Jacobian at the point for which the plan was made."""
         run, whole = self._first, self._whole
         self.forget()
         if run is not None and self._compressed is not None:
             return self._recovered(run, self._compressed)
         if run is None or self.mode == "sparse":
-            return self.value_and_jacobian(x)
+            return self._computed(x)
         return self.finish(run, x, whole)
 
     def forget(self) -> None:
@@ -268,7 +277,9 @@ class JacobianPlan:
         self._first = self._whole = None
 
     def _dense_tensor(self, array: Any) -> Any:
-        return make_tensor(array.reshape((*self.outputs[0][0], *self.inputs[0][0])))
+        made = make_tensor(array.reshape((*self.outputs[0][0], *self.inputs[0][0])))
+        spec, result_spec = self._specs
+        return arranged([arranged([made], spec)], result_spec)
 
     # ---- telling -----------------------------------------------------------------------------
 
@@ -325,6 +336,10 @@ def _arranged(run: Evaluation, found: list[Any]) -> Any:
 def _has_products(edge: Any) -> bool:
     """Whether matrices are multiplied behind an edge, after which little is zero."""
     return any(node.name().startswith(_PRODUCTS) for node in nodes_behind(edge))
+
+
+def _size(tensor: Any) -> int:
+    return math.prod(tensor._desc.shape)
 
 
 def _named(f: Any) -> str:
@@ -422,9 +437,7 @@ def jacobian(
         tensor([[2., 0.],
                 [0., 4.]])
     """
-    return value_and_jacobian(
-        f, x, mode=mode, sparse=sparse, pattern=pattern, memory=memory, check=check
-    )[1]
+    return _computed(f, x, mode, sparse, pattern, memory, check)[1]
 
 
 def value_and_jacobian(
@@ -445,12 +458,37 @@ def value_and_jacobian(
         (tensor([0., 0.]), tensor([[1., 0.],
                 [0., 1.]]))
     """
+    value, found = _computed(f, x, mode, sparse, pattern, memory, check)
+    return value(), found
+
+
+def _computed(
+    f: Function, x: Any, mode: str, sparse: bool, pattern: Any, memory: Any, check: bool
+) -> Computed:
     run = None
     if mode == "auto" and not sparse and pattern is None and memory is None:
         run = Evaluation(f, x)
         found = [dense.known(run, i) for i in range(len(run.results))]
         if found and not any(rows is None for rows in found):
-            return run.values(), _arranged(run, found)
+            return run.values, _arranged(run, found)
+        single = len(run.results) == len(run.leaves) == 1
+        kept = _structures.recall(run.results[0], run.leaves[0]) if single else None
+        if kept is not None:
+            return run.values, _matrix(run, *kept)
     options: dict[str, Any] = {"memory": memory, "check": check, "run": run}
     plan = JacobianPlan(f, x, mode=mode, sparse=sparse, pattern=pattern, **options)
+    if run is not None and plan.mode == "sparse":
+        _structures.learn(run.results[0], run.leaves[0])
     return plan.first(x)
+
+
+_structures = Structures()
+
+
+def _matrix(run: Evaluation, compressed: Compressed, products: list[Any]) -> Any:
+    """The dense Jacobian that is recovered from products, in the containers of a call."""
+    (point,), (output,) = run.leaves, run.results
+    check_result(*compressed.pattern.shape, products[0].itemsize)
+    shape = (*output._desc.shape, *point._desc.shape)
+    made = make_tensor(compressed.dense(products).reshape(shape))
+    return arranged([arranged([made], run.spec)], run.result_spec)

@@ -23,12 +23,10 @@ from typing import Any
 import numpy as np
 
 from adjoint.array import numpy_
-from adjoint.array.batched.blocks import apart, written_out
+from adjoint.array.batched.blocks import written_out
 from adjoint.array.descriptor import describe
-from adjoint.array.kernels.outer import outer
 from adjoint.array.silence import restore, silence
 from adjoint.array.traced import (
-    METHODS,
     Attribute,
     Method,
     Step,
@@ -39,6 +37,15 @@ from adjoint.array.traced import (
 from adjoint.core import mode as modes
 from adjoint.core.duals import open_levels
 from adjoint.core.mode import get_mode, mode_bits
+from adjoint.derivatives.steps import (
+    add_at,
+    last_uses,
+    needed,
+    numbers,
+    overwritten,
+    owner,
+    together,
+)
 from adjoint.derivatives.tape import Tape, fingerprint, nodes_behind
 
 __all__ = ["Derivation", "Program", "is_large", "release"]
@@ -50,7 +57,7 @@ _LARGE = 1 << 16  # elements
 _CONSTANTS = 1 << 23  # bytes of constants that a program may keep
 _KEPT, _SEEN = 64, 1024
 
-_SIGNS = {
+_SIGNS: dict[Any, str] = {
     np.add: "+",
     np.subtract: "-",
     np.multiply: "*",
@@ -65,34 +72,6 @@ _SIGNS = {
 }
 
 
-def _add_at(total: Array, index: Any, term: Array) -> Array:
-    """``total[index] += term``, which is what adding zeros with a part in them amounts to."""
-    part = total[index]
-    np.add(part, term, part)
-    return total
-
-
-# Functions whose results are new arrays, whatever they are given.
-_NEW = {
-    METHODS["dot"],
-    _add_at,
-    apart,
-    np.add.reduce,
-    np.concatenate,
-    np.matmul,
-    np.maximum.reduce,
-    np.minimum.reduce,
-    np.multiply.reduce,
-    np.stack,
-    np.where,
-    numpy_.index_add,
-    numpy_.scatter_add,
-    numpy_.slice_into,
-    numpy_.take,
-    outer,
-}
-
-
 class Program:
     """The function that some steps amount to; ``text`` is how it reads."""
 
@@ -101,10 +80,10 @@ class Program:
         self._names: dict[int, str] = {}
         self._known: dict[Any, str] = {}
         self._extras = [describe(e.value) for e in extras]
-        steps = _needed(tape.trace.steps, results)
-        steps = _together(steps, results)
-        used = {n for s in steps for n in _numbers((s.args, s.kwargs))}
-        used |= _numbers(results)
+        steps = together(needed(tape.trace.steps, results), results)
+        self._over = overwritten(steps, results)
+        used = {n for s in steps for n in numbers((s.args, s.kwargs))}
+        used |= numbers(results)
         others = {a.number for a in extras}
         inputs = [a for a in tape.trace.inputs if a.number in used - others]
         self.load = tape.loader(inputs)
@@ -112,9 +91,9 @@ class Program:
             self._names[array.number] = f"x{len(self._names)}"
         given = [*(self._names[a.number] for a in inputs), *(self._names[a.number] for a in extras)]
         lines = [f"def compute({', '.join(given)}):"]
-        last = _last_uses(steps, results)
+        last = last_uses(steps, results, self._over)
         for k, step in enumerate(steps):
-            lines.append(f"    {self._line(step)}")
+            lines += [f"    {line}" for line in self._lines(step)]
             lines += [f"    del {self._names[n]}" for n in last.get(k, ())]
         made = {step.out: step for step in steps}
         lines.append(f"    return [{', '.join(self._results(results, made))}]")
@@ -128,7 +107,10 @@ class Program:
 
     def takes(self, extras: Sequence[Array]) -> bool:
         """Whether the further arrays are like those that the program was made for."""
-        return [describe(e) for e in extras] == self._extras
+        for e, desc in zip(extras, self._extras):
+            if describe(e) is not desc:
+                return False
+        return len(extras) == len(self._extras)
 
     def run(self, loaded: list[Array], extras: Sequence[Array]) -> list[Array]:
         """The results for the numbers of a graph."""
@@ -141,9 +123,33 @@ class Program:
 
     # ---- text --------------------------------------------------------------------------------
 
-    def _line(self, step: Step) -> str:
+    def _lines(self, step: Step) -> list[str]:
+        """One step; what is written into an operand or into zeros is written in place."""
+        function, args = step.function, step.args
+        if step.out in self._over:
+            return [self._written(step, self._over[step.out])]
+        if function is add_at:
+            name = self._names[step.out] = self._text(args[0])
+            part = f"{name}[{self._text(args[1])}]"
+            return [f"p = {part}", f"p += {self._text(args[2])}", "del p"]
         name = self._names[step.out] = f"t{step.out}"
-        return f"{name} = {self._call(step)}"
+        if function is numpy_.slice_into and type(args[0]) is TracedArray:
+            of, shape, index = args
+            zeros, dtype = self._constant(np.zeros), self._constant(of.dtype)
+            return [
+                f"{name} = {zeros}({self._text(shape)}, {dtype})",
+                f"{name}[{self._text(index)}] = {self._text(of)}",
+            ]
+        return [f"{name} = {self._call(step)}"]
+
+    def _written(self, step: Step, i: int) -> str:
+        """A step whose result takes the place of its operand number ``i``."""
+        given = [self._text(a) for a in step.args]
+        name = self._names[step.out] = given[i]
+        sign = _SIGNS.get(step.function)
+        if sign is not None and sign in "+-*/" and (i == 0 or sign in "+*"):
+            return f"{name} {sign}= {given[1 - i]}"
+        return f"{self._constant(step.function)}({', '.join(given)}, out={name})"
 
     def _call(self, step: Step) -> str:
         function, args, kwargs = step.function, step.args, step.kwargs
@@ -169,7 +175,7 @@ class Program:
             return self._names[x.number]
         if x is None or type(x) in (bool, int, str):
             return repr(x) if type(x) is not int or x >= 0 else f"({x})"
-        if type(x) in (tuple, list) and _numbers(x):
+        if type(x) in (tuple, list) and numbers(x):
             inner = ", ".join(map(self._text, x))
             return f"[{inner}]" if type(x) is list else f"({inner},)"
         return self._constant(x)
@@ -193,115 +199,11 @@ class Program:
             if result is None:
                 texts.append("None")
                 continue
-            text, owner = self._text(result), _owner(result, made)
-            own = owner is not None and owner not in taken and isinstance(result.value, np.ndarray)
-            taken.add(owner)
+            text, whose = self._text(result), owner(result, made)
+            own = whose is not None and whose not in taken and isinstance(result.value, np.ndarray)
+            taken.add(whose)
             texts.append(text if own else f"{self._constant(np.array)}({text})")
         return texts
-
-
-def _owner(x: Any, made: dict[int, Step]) -> int | None:
-    """The number of the new array that ``x`` is, or looks at; None where it may be another's."""
-    while type(x) is TracedArray:
-        step = made.get(x.number)
-        if step is None:
-            return None
-        function = step.function
-        if isinstance(function, np.ufunc) or function in _NEW:
-            return step.out
-        if function is not item and not isinstance(function, Attribute | Method):
-            return None
-        x = step.args[0]
-    return None
-
-
-def _numbers(x: Any) -> set[int]:
-    """The numbers of the traced arrays in something."""
-    if type(x) is TracedArray:
-        return {x.number}
-    if type(x) in (tuple, list):
-        return {n for part in x for n in _numbers(part)}
-    if type(x) is dict:
-        return _numbers(list(x.values()))
-    return set()
-
-
-def _needed(steps: list[Step], results: list[Any]) -> list[Step]:
-    """The steps that lead to the results."""
-    wanted, kept = _numbers(results), []
-    for step in reversed(steps):
-        if step.out in wanted:
-            kept.append(step)
-            wanted |= _numbers((step.args, step.kwargs))
-    return kept[::-1]
-
-
-def _together(steps: list[Step], results: list[Any]) -> list[Step]:
-    """The steps with sums of parts that are put into zeros made of one array of zeros."""
-    uses: dict[int, int] = dict.fromkeys(_numbers(results), 2)
-    for step in steps:
-        for n in _numbers((step.args, step.kwargs)):
-            uses[n] = uses.get(n, 0) + 1
-    made = {step.out: step for step in steps}
-    dropped = set()
-    changed = []
-    for step in steps:
-        if step.function is np.add and len(step.args) == 2 and not step.kwargs:
-            for total, part in (step.args, step.args[::-1]):
-                if not _may_be_written(total, made, uses) or type(part) is not TracedArray:
-                    continue
-                into = made.get(part.number)
-                if into is None or into.function is not numpy_.slice_into or uses[part.number] > 1:
-                    continue
-                if total.shape != part.shape or total.dtype != part.dtype:
-                    continue
-                dropped.add(part.number)
-                index = into.args[2] if isinstance(into.args[2], tuple) else (into.args[2],)
-                if ... not in index:  # so that the part of integers is a view, too
-                    index = (*index, ...)
-                step = Step(_add_at, (total, index, into.args[0]), {}, step.out)
-                made[step.out] = step
-                break
-        changed.append(step)
-    return [step for step in changed if step.out not in dropped]
-
-
-def _may_be_written(total: Any, made: dict[int, Step], uses: dict[int, int]) -> bool:
-    """Whether an array is new and nobody else's."""
-    if type(total) is not TracedArray or uses[total.number] > 1 or not total.ndim:
-        return False
-    step = made.get(total.number)
-    if step is None:
-        return False
-    return isinstance(step.function, np.ufunc) or step.function in (numpy_.slice_into, _add_at)
-
-
-def _last_uses(steps: list[Step], results: list[Any]) -> dict[int, list[int]]:
-    """After which step large arrays are not needed any more."""
-    size = {s.out: 0 for s in steps}
-    arrays: dict[int, TracedArray] = {}
-    last: dict[int, int] = {}
-    for k, step in enumerate(steps):
-        for x in _traced((step.args, step.kwargs)):
-            arrays[x.number] = x
-            last[x.number] = k
-    for n in _numbers(results):
-        last.pop(n, None)
-    found: dict[int, list[int]] = {}
-    for n, k in last.items():
-        if n in size and getattr(arrays[n].value, "nbytes", 0) > 1 << 16:
-            found.setdefault(k, []).append(n)
-    return found
-
-
-def _traced(x: Any) -> list[TracedArray]:
-    if type(x) is TracedArray:
-        return [x]
-    if type(x) in (tuple, list):
-        return [t for part in x for t in _traced(part)]
-    if type(x) is dict:
-        return _traced(list(x.values()))
-    return []
 
 
 class Derivation:

@@ -67,12 +67,20 @@ class Evaluation:
         if not points:
             raise TypeError("there is no tensor in the point x at which to differentiate")
         self.leaves = [_leaf(p, i) for i, p in enumerate(points)]
+        point = self.leaves[0] if self.spec is _LEAF else arranged(self.leaves, self.spec)
         before = get_mode()
-        set_mode((before | modes.GRAD) & ~modes.INFERENCE)
+        wanted = (before | modes.GRAD) & ~modes.INFERENCE
+        if wanted != before:
+            set_mode(wanted)
         try:
-            result = f(arranged(self.leaves, self.spec))
+            result = f(point)
         finally:
-            set_mode(before)
+            if get_mode() != before:
+                set_mode(before)
+        if isinstance(result, TensorBase):
+            results: list[Any] = [result]
+            self.results, self.result_spec = results, _LEAF
+            return
         self.results, self.result_spec = flat(result)
         for i, r in enumerate(self.results):
             if not isinstance(r, TensorBase):

@@ -19,13 +19,13 @@ from adjoint.core.duals import open_levels
 from adjoint.core.errors import scalar_name
 from adjoint.core.inplace import apply_inplace, bump
 from adjoint.core.mode import get_mode
-from adjoint.core.node import next_seq
 from adjoint.core.tensor_base import TensorBase, make_tensor
-from adjoint.core.views import link_view, rebase_item, refresh_views
+from adjoint.core.views import rebase_item, refresh_views
 from adjoint.ops import join, view
 from adjoint.ops.counting import index_mask
 from adjoint.ops.families import operator
 from adjoint.ops.index_expression import Expression, items_of, no_dims, selected, sliced
+from adjoint.ops.index_straight import read_integers, read_slice
 from adjoint.ops.inplace import _fill_value, copy_
 from adjoint.ops.numbers import number as plain_number
 from adjoint.ops.numbers import overflow
@@ -222,12 +222,15 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     """
     kind = type(index)
     if kind is int or kind is tuple:
-        made = _read_integers(input, index if kind is tuple else (index,))
+        made = read_integers(input, index if kind is tuple else (index,))
         if made is not None:
             return made
     if kind is int and input._desc.shape:
         return selected(input, 0, index)
     if kind is slice:
+        made = read_slice(input, index)
+        if made is not None:
+            return made
         if not input._desc.shape:
             raise IndexError("slice() cannot be applied to a 0-dim tensor.")
         return sliced(input, 0, index, skip_full=False)
@@ -268,48 +271,6 @@ def _out_of_bounds(input: Tensor, index: Tensor, axes: Shape) -> IndexError:
                 f"(dim {axis} of a tensor of shape {list(input._desc.shape)})"
             )
     return IndexError("index is out of bounds")
-
-
-_select = view._select.op
-_select_plan: Any = _select.plan((True,), exact=True, fitting=False)
-_select_saves = tuple(("input_shape", "axis", "index").index(n) for n in _select_plan.names)
-
-
-def _read_integers(input: Tensor, index: tuple[Any, ...]) -> Tensor | None:
-    """The straight path of ``x[i, j]``: one array, a node for each integer; None for all else."""
-    desc = input._desc
-    shape = desc.shape
-    if not desc.fast or desc.storage != ARRAY or len(index) > len(shape) or not index:
-        return None
-    mode = get_mode()
-    if mode > 1:
-        return None
-    places = []
-    for i, size in zip(index, shape):
-        if type(i) is not int or not -size <= i < size:
-            return None
-        places.append(i + size if i < 0 else i)
-    made = make_tensor(input._array[(*places, ...)])
-    edge = input._edge
-    if edge is not None and mode:
-        for k, place in enumerate(places):
-            node = _select.node_class()
-            node.edges = (edge,)
-            values = (shape[k:], 0, place)
-            node.saved = tuple([values[n] for n in _select_saves])
-            node.versions = None
-            node.plan = _select_plan
-            node.seq = next_seq()
-            node.desc = desc.type.shaped(shape[k + 1 :]) if k + 1 < len(places) else made._desc
-            node.hooks = None
-            node.counter = None
-            edge = node
-        made._edge = edge
-    link_view(_select, input, made, {"axis": 0, "index": places[0]}, mode)
-    if len(places) > 1 and made._side.base is not None:
-        more = [(_select, {"axis": 0, "index": place}) for place in places[1:]]
-        made._side.steps = (*made._side.steps, *more)
-    return made
 
 
 # ---- writing -------------------------------------------------------------------------------------

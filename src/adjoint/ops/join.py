@@ -70,6 +70,9 @@ def cat(tensors: Any, dim: int = 0) -> Tensor:
     items = _tensor_list("cat", tensors)
     if not items:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+    shapes = [t._desc.shape for t in items]
+    if type(dim) is int and -2 < dim < 1 and all(len(n) == 1 and n[0] for n in shapes):
+        return _cat(*items, axis=0)  # vectors
     shaped = tuple(t for t in items if t.shape != (0,)) or items[:1]
     first = shaped[0]
     for i, item in enumerate(items):

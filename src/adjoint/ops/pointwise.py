@@ -6,12 +6,16 @@ In: Tensors and numbers.  Out: Tensors of the broadcast shape.  Each rule is the
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 from adjoint.array.descriptor import REAL_NUMBERS
 from adjoint.array.dtypes import BOOL, COMPLEX
 from adjoint.core.duals import usual_descriptor
-from adjoint.core.tensor_base import TensorBase
+from adjoint.core.mode import get_mode
+from adjoint.core.node import next_seq
+from adjoint.core.plan import versions_of
+from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops.checks import (
     both,
     no_bool_differences,
@@ -47,11 +51,56 @@ def _rsub_number(xp: Any, input: Array, *, other: Number) -> Array:
     return other - input
 
 
+def _from(x: Array, other: Array) -> Array:
+    return other - x
+
+
+_EXACT = 1 << 24  # integers below are floats
+_recordings: dict[Any, tuple[Any, ...]] = {}
+
+
+def _straight(op: Any, kernel: Any, input: Tensor, other: Any, name: str, number: Any) -> Any:
+    """The straight path of an operator with a number as its parameter ``name``, whose result is
+    ``kernel(input, other)`` on raw arrays of real numbers; None where it is another's turn.
+    """
+    mode = get_mode()
+    if mode > 1:
+        return None
+    try:
+        raw = kernel(input._array, other)
+    except (RuntimeWarning, FloatingPointError):
+        return None
+    desc = input._desc.result
+    made = make_tensor(raw, None, desc)
+    edge = input._edge
+    if edge is not None and mode:
+        recording = _recordings.get(op)
+        if recording is None:
+            plan = op.plan((True,), exact=True, fitting=False)
+            recording = _recordings[op] = op.node_class, plan, plan.gather if plan.names else None
+        node_class, plan, gather = recording
+        made._edge = node = node_class()
+        node.edges = (edge,)
+        node.saved = saved = gather((input,), raw, {name: number}) if gather is not None else ()
+        node.versions = None if input._counter is None else versions_of(saved)
+        node.plan = plan
+        node.seq = next_seq()
+        node.desc = desc
+        node.hooks = None
+        node.counter = None
+    return made
+
+
 def _rsub(input: Tensor, other: Any) -> Tensor:
     """Return ``other - input``."""
+    desc = input._desc
+    if type(other) is int and desc.fast == REAL_NUMBERS and -_EXACT < other < _EXACT:
+        number = desc.constants_get(other)
+        constant = desc.constant(other) if number is None else number
+        made = _straight(_rsub_number.op, _from, input, constant, "other", other)
+        return _rsub_number(input, other=other) if made is None else made
     if isinstance(other, TensorBase):
         return sub(other, input)
-    desc = input._desc
     if isinstance(other, bool) or desc.dtype.category == BOOL:
         no_bool_differences((input, other))
     if isinstance(other, complex):
@@ -356,6 +405,11 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """
     usual = type(exponent) is int and isinstance(input, TensorBase)
     if usual and input._desc.fast == REAL_NUMBERS:  # type: ignore[union-attr]
+        if exponent == 2:
+            base = input._array  # type: ignore[union-attr]
+            made = _straight(_pow_number.op, operator.mul, input, base, "exponent", 2)
+            if made is not None:
+                return made
         return _pow_number(input, exponent=exponent)
     if not isinstance(input, TensorBase):
         kind = usual_descriptor(exponent._desc)  # type: ignore[union-attr]

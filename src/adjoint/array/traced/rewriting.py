@@ -6,7 +6,8 @@ the same; None where there is nothing better.
 Note [What is left out]
     What changes nothing: a product with ones, the same shape or dtype again, an axis moved there
     and back. Signs are moved outward through products and parts, until a sum becomes a difference.
-    Powers of two join the constants that something is multiplied with. A product of columns and
+    Powers of two join the constants that something is multiplied with. What is multiplied with a
+    number is not multiplied again with its negative. A product of columns and
     rows is made in the order in which it is wanted. All of this leaves the result the same bit for
     bit (but for the sign of a nan, and numbers so small that they lose digits).
 """
@@ -82,7 +83,13 @@ def _scaled(trace: Trace, args: Any) -> Any:
     """A product that is multiplied with a power of two."""
     for x, power in (args, args[::-1]):
         step = trace.made.get(x.number) if type(x) is TracedArray else None
-        if step is None or step.function is not np.multiply or not _is_power_of_two(power, x):
+        if step is None or step.function is not np.multiply:
+            continue
+        for a, b in (step.args, step.args[::-1]):
+            moderate = _is_constant(power) and not np.ndim(power) and 1e-30 < abs(power) < 1e30
+            if moderate and _is_power_of_two(b, x):
+                return trace.call(np.multiply, (a, power * b))
+        if not _is_power_of_two(power, x):
             continue
         for a, b in (step.args, step.args[::-1]):
             if _is_constant(b):
@@ -152,6 +159,10 @@ def _signed(trace: Trace, function: Any, args: Any) -> Any:
                     return trace.call(np.negative, (trace.call(function, (positive, b)),))
                 if np.result_type(b).kind != "b":
                     return trace.call(function, (positive, -b))
+        for x, number in (args, args[::-1]):
+            found = trace.product(x, -number) if _is_negative(number) else None
+            if found is not None:
+                return trace.negative(found)
     elif function is np.negative:
         positive = _opposite(trace, args[0])
         return _negative_product(trace, args[0]) if positive is None else positive
@@ -160,6 +171,10 @@ def _signed(trace: Trace, function: Any, args: Any) -> Any:
         if positive is not None:
             return trace.call(np.negative, (trace.call(function, (positive, *args[1:])),))
     return None
+
+
+def _is_negative(x: Any) -> bool:
+    return _is_constant(x) and not np.ndim(x) and bool(x < 0)
 
 
 def _opposite(trace: Trace, x: Any) -> Any:

@@ -80,6 +80,11 @@ _IN_STEPS = frozenset(
 )
 
 
+_COMMUTATIVE = frozenset([np.add, np.multiply])
+_ARITHMETIC = frozenset([np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum])
+_EXACT = 1 << 24  # integers up to this are floats
+
+
 class Trace:
     """The steps of one computation: ``inputs`` by number, then ``steps`` in order."""
 
@@ -92,10 +97,11 @@ class Trace:
         self._alive: list[Any] = []  # arguments that are known by their identity
         self.made: dict[int, Step] = {}  # by the number of what it gave
         self._kinds: dict[Any, ArrayType] = {}
+        self._numerals: dict[Any, Array] = {}
 
     def input(self, value: Array) -> TracedArray:
         """An array that will be another one the next time."""
-        made = self._traced(value)
+        made = self.array(value)
         self.inputs.append(made)
         return made
 
@@ -119,34 +125,100 @@ class Trace:
         named = {k: _value(v) for k, v in kwargs.items()}
         if not (_has_traced(args) or _has_traced(kwargs.values())):
             return function(*plain, **named)
+        if function in _ARITHMETIC and not kwargs:
+            args = self._with_numbers(args)
         key = (function, _frozen(args, self), _frozen(tuple(kwargs.items()), self))
         found = self._known.get(key)
+        if found is None and function in _COMMUTATIVE and not kwargs:
+            found = self._known.get((function, _frozen(args[::-1], self), key[2]))
         if found is None:
             result = function(*plain, **named)
             found = unchanged(function, args, result)
             if found is None and not kwargs:
                 found = rewritten(self, function, args, result)
             if found is None:
-                found = self._wrapped(result)
-                step = Step(function, tuple(args), kwargs, found.number)
-                self.steps.append(step)
-                self.made[step.out] = step
-                if type(result) is tuple:
-                    found = tuple([self.call(item, (found, k)) for k in range(len(result))])
+                found = self._noted(function, args, kwargs, result)
             self._known[key] = found
             self._alive.append((args, kwargs))
         return found
 
+    def _noted(self, function: Any, args: Any, kwargs: dict[str, Any], result: Any) -> Any:
+        """A new step."""
+        found = self._wrapped(result)
+        step = Step(function, tuple(args), kwargs, found.number)
+        self.steps.append(step)
+        self.made[step.out] = step
+        if type(result) is tuple:
+            return tuple([self.call(item, (found, k)) for k in range(len(result))])
+        return found
+
+    def negative(self, x: TracedArray) -> Any:
+        """The negative of something that is there, in a step of its own."""
+        key = (np.negative, _frozen((x,), self), _frozen((), self))
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._noted(np.negative, (x,), {}, -x.value)
+        return found
+
+    def product(self, x: Any, number: Any) -> Any:
+        """The product of an array and a number, if it is there already."""
+        pair = self._with_numbers((x, number))
+        for args in (pair, pair[::-1]):
+            found = self._known.get((np.multiply, _frozen(args, self), _frozen((), self)))
+            if found is not None:
+                return found
+        return None
+
     # ---- making arrays -----------------------------------------------------------------------
 
-    def _traced(self, value: Any) -> TracedArray:
+    def _with_numbers(self, args: Any) -> Any:
+        """Operands of arithmetic, with a number beside an array as what NumPy takes faster: an
+        array without dimensions, in the dtype that the number would be taken as.
+        """
+        for i, x in enumerate(args):
+            other = args[1 - i]
+            if type(other) is TracedArray and other.ndim and other.dtype.kind == "f":
+                made = _numeral(x, other)
+                if made is not None:
+                    found = self._numerals.setdefault((made.dtype, made.tobytes()), made)
+                    return (found, args[1]) if i == 0 else (args[0], found)
+        return args
+
+    def array(self, value: Array) -> TracedArray:
+        """A traced array with a number of its own."""
         self._count += 1
         return TracedArray(value, self._count, self)
 
     def _wrapped(self, result: Any) -> TracedArray:
         if type(result) is not tuple and not isinstance(result, np.ndarray | np.generic):
             raise Untraceable(f"a {type(result).__name__}")
-        return self._traced(result)
+        return self.array(result)
+
+
+def _numeral(x: Any, other: TracedArray) -> Array | None:
+    """What ``other`` meets everywhere, as an array without dimensions; None if it is no number."""
+    if type(x) is int:
+        fits = abs(x) <= _EXACT
+    elif isinstance(x, np.ndarray | np.generic):
+        fits = x.dtype == other.dtype and _is_repeated(x, other.shape)
+        x = x.flat[0] if fits else x
+    else:
+        fits = type(x) is float
+    if not fits:
+        return None
+    made = np.array(x, other.dtype)
+    made.flags.writeable = False
+    return made
+
+
+def _is_repeated(x: Array, shape: tuple[int, ...]) -> bool:
+    """Whether it is one number that is repeated to no more than a shape."""
+    if x.ndim > len(shape) or not x.size:
+        return False
+    if any(n not in (1, m) for n, m in zip(x.shape[::-1], shape[::-1])):
+        return False
+    first = x.flat[0].tobytes()
+    return np.ascontiguousarray(x).tobytes() == first * x.size
 
 
 def _value(x: Any) -> Any:
