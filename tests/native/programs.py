@@ -182,6 +182,30 @@ def graphs():
     history((torch.ones(3, 2) @ torch.ones(2, 4, requires_grad=True)).sum(0).relu().var())
 
 
+def rows_on_matrices():
+    torch.manual_seed(0)
+    shapes = [
+        ((64, 64), (64,)),
+        ((2, 3, 4), (3, 4)),
+        ((5,), (2, 5)),
+        ((0, 3), (3,)),
+        ((3, 0), (0,)),
+    ]
+    shapes += [((2, 3), (2,)), ((4, 1), (1,)), ((100, 50), (50,)), ((2, 1, 3), (1, 3))]
+    for dtype in (torch.float32, torch.float64):
+        for s, t in shapes:
+            x = torch.randn(s, dtype=dtype, requires_grad=True)
+            y = torch.rand(t, dtype=dtype, requires_grad=True)
+            for f in (torch.add, torch.sub, torch.mul, torch.div):
+                try:
+                    z = f(x, y)
+                    show(z)
+                    (z * z).sum().backward()
+                except RuntimeError as error:
+                    print(str(error).splitlines()[0])
+            show(x.grad, y.grad)
+
+
 def create_graph():
     x = leaf(0.5, 1.5, dtype=torch.float64)
     y = (x**3 * torch.exp(x) / (1 + x * x)).sum()

@@ -84,6 +84,17 @@ def test_a_compiler_that_fails_leaves_nothing(tmp_path):
     assert list(folder.iterdir()) == []
 
 
+def test_what_does_not_work_is_thrown_away(tmp_path):
+    compiler = tmp_path / "strange"
+    compiler.write_text('#!/bin/sh\nfor last; do :; done\necho "no library" > "$last"\n')
+    compiler.chmod(0o755)
+    folder = tmp_path / "cache"
+    done = run_python("-m", "adjoint", "build", ADJOINT_CACHE=str(folder), CC=str(compiler))
+    assert done.returncode == 1
+    assert done.stderr.startswith("adjoint build: what was built does not work with this Python")
+    assert list(folder.iterdir()) == []
+
+
 def test_a_cache_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     done = run_python("-m", "adjoint", "build", ADJOINT_CACHE=str(tmp_path / "file" / "cache"))

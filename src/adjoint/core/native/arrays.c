@@ -125,23 +125,39 @@ PyObject *compute(int code, PyObject *first, PyObject *second) {
         if (code == NEG && a.kind == NUMBER) return NULL;
         return scalar_result(code, single, a.number, b.number);
     }
+    /* equal shapes, or one that repeats along the other's leading dims: a row on a matrix */
     PyArrayObject *model = a.array ? a.array : b.array;
-    npy_intp n = PyArray_SIZE(model);
+    npy_intp x_step = 0, y_step = 0, rows = 1;
+    if (a.array && b.array) {
+        int more = PyArray_NDIM(a.array) - PyArray_NDIM(b.array);
+        PyArrayObject *row = more < 0 ? a.array : b.array;
+        if (more < 0) model = b.array;
+        int lead = more < 0 ? -more : more;
+        if (!PyArray_CompareLists(PyArray_DIMS(model) + lead, PyArray_DIMS(row), PyArray_NDIM(row)))
+            return NULL;
+        for (int i = 0; i < lead; i++) rows *= PyArray_DIM(model, i);
+        if (more > 0) x_step = PyArray_SIZE(row);
+        if (more < 0) y_step = PyArray_SIZE(row);
+    }
+    npy_intp n = PyArray_SIZE(model), item = single ? sizeof(float) : sizeof(double);
     if (n > SMALL) return NULL;
-    if (a.array && b.array &&
-        (PyArray_NDIM(a.array) != PyArray_NDIM(b.array) ||
-         !PyArray_CompareLists(PyArray_DIMS(a.array), PyArray_DIMS(b.array), PyArray_NDIM(a.array))))
-        return NULL;
     PyArray_Descr *descr = PyArray_DescrFromType(single ? NPY_FLOAT : NPY_DOUBLE);
     PyObject *made = PyArray_NewFromDescr(&PyArray_Type, descr, PyArray_NDIM(model),
                                           PyArray_DIMS(model), NULL, NULL, 0, NULL);
-    if (made == NULL) return NULL;
-    void *out = PyArray_DATA((PyArrayObject *)made);
-    void *x = a.array ? PyArray_DATA(a.array) : NULL, *y = b.array ? PyArray_DATA(b.array) : NULL;
-    if (single)
-        fill_single(code, n, x, (float)a.number, y, (float)b.number, out);
-    else
-        fill_double(code, n, x, a.number, y, b.number, out);
+    if (made == NULL || !n) return made;
+    char *out = PyArray_DATA((PyArrayObject *)made);
+    char *x = a.array ? PyArray_DATA(a.array) : NULL, *y = b.array ? PyArray_DATA(b.array) : NULL;
+    npy_intp part = n / rows;
+    for (npy_intp i = 0; i < rows; i++) {
+        if (single)
+            fill_single(code, part, (float *)x, (float)a.number, (float *)y, (float)b.number,
+                        (float *)out);
+        else
+            fill_double(code, part, (double *)x, a.number, (double *)y, b.number, (double *)out);
+        out += part * item;
+        if (x) x += x_step * item;
+        if (y) y += y_step * item;
+    }
     return made;
 }
 

@@ -18,13 +18,27 @@ from pathlib import Path
 
 import numpy as np
 
-from adjoint.core.native.library import NAME, cache_folder, library_path, sources
+from adjoint.core.native.library import NAME, NO_NATIVE, cache_folder, library_path, sources
 
 __all__ = ["BuildError", "build", "built", "compiler", "remove"]
 
 # No -march: a home directory may be shared by several machines. Products and sums stay apart
 # (-ffp-contract=off), for the same bits as NumPy's.
 _FLAGS = ["-O3", "-fPIC", "-shared", "-fwrapv", "-fno-strict-aliasing", "-ffp-contract=off"]
+
+# What a new library must get right before it is put where programs find it.
+_CHECK = """
+import adjoint as torch
+from adjoint.core.native import core
+assert core is not None
+x = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+row = torch.tensor([0.5, -1.5], requires_grad=True)
+for _ in range(100):
+    x.grad = row.grad = None
+    y = (x * 3 + row).exp() @ x.t() / 2 - row
+    (y.sum() + (x * x).mean()).backward()
+print(y.tolist(), x.grad.tolist(), row.grad.tolist())
+"""
 
 
 class BuildError(RuntimeError):
@@ -88,10 +102,33 @@ def build() -> Path:
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
                 raise BuildError(f"{shlex.join(command)} failed:\n{done.stderr.strip()}")
+            _check(folder)
             made.replace(path)
     except OSError as error:
         raise BuildError(f"cannot write to {path.parent}: {error.strerror}") from error
     return path
+
+
+def _check(folder: str) -> None:
+    """Compare the library in ``folder`` with Python's core, in processes of their own."""
+    printed = []
+    for refused in ("0", "1"):
+        variables = {"ADJOINT_CACHE": folder, NO_NATIVE: refused}
+        program = _CHECK if refused == "0" else _CHECK.replace("is not None", "is None")
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **variables},
+            capture_output=True,
+            text=True,
+        )
+        printed.append(done.stdout)
+        if done.returncode:
+            raise BuildError(
+                f"what was built does not work with this Python ({sys.version.split()[0]}), and "
+                f"was thrown away (status {done.returncode}):\n{done.stderr.strip()}"
+            )
+    if printed[0] != printed[1]:
+        raise BuildError("what was built computes other numbers than Python, and was thrown away")
 
 
 def remove() -> int:

@@ -402,8 +402,16 @@ static int accumulate(PyObject *leaf, PyObject *g) { /* steals `g` */
 
 static int wanted(PyObject *leaf) { /* leaf.variable_requires_grad() */
     if (Py_TYPE(leaf) == S.AccumulateGrad) {
+#if PY_VERSION_HEX >= 0x030D0000
+        PyObject *tensor;
+        int alive = PyWeakref_GetRef(SLOT(leaf, S.a_ref), &tensor);
+        int same = alive <= 0 || SLOT(tensor, S.t_edge) == leaf;
+        Py_XDECREF(tensor);
+        return alive < 0 ? -1 : same;
+#else
         PyObject *tensor = PyWeakref_GET_OBJECT(SLOT(leaf, S.a_ref));
         return tensor == Py_None || SLOT(tensor, S.t_edge) == leaf;
+#endif
     }
     PyObject *found = PyObject_CallMethod(leaf, "variable_requires_grad", NULL);
     int truth = found ? PyObject_IsTrue(found) : -1;
