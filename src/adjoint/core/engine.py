@@ -166,10 +166,13 @@ class Walk:
         """One node: tensor hooks, captures, pre-hooks, the rules, hooks, and on to its edges."""
         hooks = node.hooks
         several = type(node.desc) is tuple
+        executed = self.needed is None or node.seq in self.needed
+        if not executed and node not in self.watched:  # beside the way: nobody hears of it
+            self.count_down(node)
+            return
         hooked = g
         if hooks is not None and (hooks.tensor or hooks.retain):
             hooked = self.tensor_hooks(node, hooks, g)
-        executed = self.needed is None or node.seq in self.needed
         if self.captures:
             # PyTorch runs the tensor hooks before the capture only if the node itself is not to
             # run.
@@ -383,6 +386,16 @@ def run_backward(
             walk = Walk(True, keep, accumulate)
             walk.entries, walk.heap, walk.leaves = unfinished
             walk.captures = {(leaf, 0): [i] for i, (leaf, _) in enumerate(inputs)}
+        elif direct and inputs and not accumulate and all(node.leaf for node, _ in inputs):
+            walk = Walk(True, keep, False)
+            _prepare(walk, [edge for edge, _ in roots], inputs)
+            needed = {leaf.seq for leaf in walk.watched} | (walk.needed or set())
+            found = {}
+            reached = [(edge, g) for edge, g in roots if edge.node.seq in needed]
+            unfinished = run_straight(reached, keep, found, needed)
+            if unfinished is None:
+                return {i: found[e[0]] for i, e in enumerate(inputs) if e[0] in found}
+            walk.entries, walk.heap, walk.leaves = unfinished
         else:
             walk = Walk(not world, keep, accumulate)
             if whole and inputs is not None and not watched_leaves[0]:

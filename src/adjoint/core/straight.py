@@ -40,12 +40,16 @@ _ALONE = _references()  # what a container and a local variable count for, in th
 
 
 def _run_straight(
-    roots: list[tuple[Any, Any]], keep: bool, found: dict[AccumulateGrad, Any] | None = None
+    roots: list[tuple[Any, Any]],
+    keep: bool,
+    found: dict[AccumulateGrad, Any] | None = None,
+    needed: set[int] | None = None,
 ) -> Unfinished | None:
     """Walk back from ``roots``; None when all is done, else what is left at the first node with
     hooks.
 
-    ``found``: where the cotangents of leaves are to go (None: into their ``.grad``).
+    ``found``: where the cotangents of leaves are to go (None: into their ``.grad``); ``needed``:
+    the numbers of the nodes and leaves that are to be reached (None: all).
     """
     heap: list[int] = []
     entries: dict[int, list[Any]] = {}
@@ -79,6 +83,8 @@ def _run_straight(
                 if r is None:
                     break
                 edge = node.edges[at]
+                if needed is not None and edge.node.seq not in needed:
+                    break
                 if not plan.fitting:
                     desc = edge.desc
                     if r.shape != desc.shape or r.dtype is not desc.numpy:
@@ -93,12 +99,18 @@ def _run_straight(
             for edge, h in zip(node.edges, r):
                 if edge is None or h is None:
                     continue
+                if needed is not None and edge.node.seq not in needed:
+                    continue
                 if not plan.fitting:
                     desc = edge.desc
                     if h.shape != desc.shape or h.dtype is not desc.numpy:
                         h = fit(h, desc, node, True)
-                if edge is follow:  # x * x: both cotangents go to one place
-                    g = _plus(g, h)
+                if edge is follow:  # x * x: both cotangents go to one place, one after the other
+                    if edge.seq in entries:
+                        _arrive(edge, g, heap, entries, leaves)
+                        g = h
+                    else:
+                        g = _plus(g, h)
                 elif edge.leaf and edge not in leaves:
                     leaves[edge] = h
                 elif follow is None and not edge.leaf and type(edge) is not OutEdge:

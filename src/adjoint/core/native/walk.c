@@ -15,7 +15,7 @@ typedef struct {
 
 typedef struct {
     Heap heap;
-    PyObject *entries, *leaves;
+    PyObject *entries, *leaves, *needed; /* needed: a set of numbers, or NULL for all */
 } Walk;
 
 static int push(Heap *heap, long long item) {
@@ -85,6 +85,13 @@ static int is_leaf(PyObject *edge) {
 
 static PyObject *desc_of(PyObject *edge) { /* borrowed; of an edge that `is_leaf` knows */
     return SLOT(edge, Py_TYPE(edge) == S.OutEdge ? S.o_desc : S.n_desc);
+}
+
+/* Whether the walk is to reach the node or leaf that an edge leads to. */
+static int is_needed(Walk *walk, PyObject *edge) {
+    if (walk->needed == NULL) return 1;
+    PyObject *node = Py_TYPE(edge) == S.OutEdge ? SLOT(edge, S.o_node) : edge;
+    return PySet_Contains(walk->needed, SLOT(node, S.n_seq));
 }
 
 /* Add two cotangents. `alone`: nobody but the walk holds the first one. Steals the first. */
@@ -283,16 +290,27 @@ static int send(Walk *walk, PyObject *node, PyObject *edges, PyObject **found, P
             Py_XDECREF(h);
             continue;
         }
-        int leaf = is_leaf(edge);
-        if (leaf < 0) {
+        int leaf = is_leaf(edge), wanted = leaf < 0 ? leaf : is_needed(walk, edge);
+        if (wanted <= 0) {
             Py_DECREF(h);
-            goto failed;
+            if (wanted < 0) goto failed;
+            continue;
         }
         if (!fitting && (h = fitted(h, edge, node)) == NULL) goto failed;
-        if (edge == follow) { /* x * x: both cotangents go to one place */
-            carried = plus(carried, h, 0);
-            Py_DECREF(h);
-            if (carried == NULL) goto failed;
+        if (edge == follow) { /* x * x: both cotangents go to one place, one after the other */
+            int waits = PyDict_Contains(walk->entries, SLOT(edge, S.n_seq));
+            if (waits > 0) {
+                waits = arrive(walk, edge, carried, 0);
+                Py_DECREF(carried);
+                carried = h;
+            } else if (waits == 0) {
+                carried = plus(carried, h, 0);
+                Py_DECREF(h);
+                if (carried == NULL) goto failed;
+            } else {
+                Py_DECREF(h);
+            }
+            if (waits < 0) goto failed;
         } else if (follow == NULL && !leaf && Py_TYPE(edge) != S.OutEdge) {
             follow = edge;
             carried = h;
@@ -510,14 +528,17 @@ static int start(Walk *walk, PyObject *roots, PyObject **node, PyObject **g) {
 }
 
 PyObject *run_straight(PyObject *module, PyObject *const *args, Py_ssize_t given) {
-    if (given < 2 || given > 3 || !PyList_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError, "run_straight(roots, keep, found=None)");
+    if (given < 2 || given > 4 || !PyList_Check(args[0]) ||
+        (given > 2 && args[2] != Py_None && !PyDict_Check(args[2])) ||
+        (given > 3 && args[3] != Py_None && !PySet_Check(args[3]))) {
+        PyErr_SetString(PyExc_TypeError, "run_straight(roots, keep, found=None, needed=None)");
         return NULL;
     }
-    PyObject *kept = given == 3 && args[2] != Py_None ? args[2] : NULL, *result = NULL;
+    PyObject *kept = given > 2 && args[2] != Py_None ? args[2] : NULL, *result = NULL;
     PyObject *node = NULL, *g = NULL;
     int keep = PyObject_IsTrue(args[1]), steps = 0;
-    Walk walk = {{NULL, 0, 0}, PyDict_New(), kept ? Py_NewRef(kept) : PyDict_New()};
+    Walk walk = {{NULL, 0, 0}, PyDict_New(), kept ? Py_NewRef(kept) : PyDict_New(),
+                 given > 3 && args[3] != Py_None ? args[3] : NULL};
     PyObject *token = silence();
     if (token == NULL || walk.entries == NULL || walk.leaves == NULL || keep < 0) goto end;
     if (start(&walk, args[0], &node, &g) < 0) goto end;
