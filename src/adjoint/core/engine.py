@@ -387,14 +387,15 @@ def run_backward(
             walk.entries, walk.heap, walk.leaves = unfinished
             walk.captures = {(leaf, 0): [i] for i, (leaf, _) in enumerate(inputs)}
         elif direct and inputs and not accumulate and all(node.leaf for node, _ in inputs):
-            walk = Walk(True, keep, False)
-            _prepare(walk, [edge for edge, _ in roots], inputs)
-            needed = {leaf.seq for leaf in walk.watched} | (walk.needed or set())
+            needed = _leading([edge for edge, _ in roots], {leaf for leaf, _ in inputs})
             found = {}
-            reached = [(edge, g) for edge, g in roots if edge.node.seq in needed]
-            unfinished = run_straight(reached, keep, found, needed)
+            if needed is not None:
+                roots = [(edge, g) for edge, g in roots if edge.node.seq in needed]
+            unfinished = run_straight(roots, keep, found, needed)
             if unfinished is None:
                 return {i: found[e[0]] for i, e in enumerate(inputs) if e[0] in found}
+            walk = Walk(True, keep, False)
+            _prepare(walk, [entry[0] for entry in unfinished[0].values()], inputs)
             walk.entries, walk.heap, walk.leaves = unfinished
         else:
             walk = Walk(not world, keep, accumulate)
@@ -416,6 +417,38 @@ def run_backward(
         return walk.captured
     finally:
         set_mode(before)
+
+
+def _leading(roots: list[Any], wanted: set[Any]) -> set[int] | None:
+    """The numbers of the leaves ``wanted`` and of the nodes that lead to them; None if all do."""
+    nodes: dict[int, Node] = {}
+    beside = False
+    todo = [edge.node for edge in roots if not edge.leaf]
+    while todo:
+        node = todo.pop()
+        seq = node.seq
+        if seq in nodes:
+            continue
+        nodes[seq] = node
+        ends = True
+        for edge in node.edges:
+            if edge is None:
+                continue
+            ends = False
+            if not edge.leaf:
+                todo.append(edge.node)
+            elif edge not in wanted:
+                beside = True
+        beside = beside or ends
+    if not beside:
+        return None
+    needed = {leaf.seq for leaf in wanted}
+    for seq in sorted(nodes):
+        for edge in nodes[seq].edges:
+            if edge is not None and edge.node.seq in needed:
+                needed.add(seq)
+                break
+    return needed
 
 
 def _prepare(walk: Walk, roots: list[Any], inputs: list[tuple[Any, int]] | None) -> None:
