@@ -173,9 +173,8 @@ def backward(
         one = desc.constants_get(1)
         if one is None:
             one = desc.type.constant(1)
-        engine.run_backward(
-            [(tensors._edge, one)], keep=_keep_graph(retain_graph, False), create=False
-        )
+        keep = False if retain_graph is None else _keep_graph(retain_graph, False)
+        engine.run_root(tensors._edge, one, keep)
         return
     outputs = _as_tuple(tensors)
     world = create_graph or bool(open_levels)

@@ -28,6 +28,7 @@ from adjoint.core.lifting import pull_any
 from adjoint.core.masked import masked
 from adjoint.core.mode import get_mode, set_mode
 from adjoint.core.node import AccumulateGrad, Node, OutEdge
+from adjoint.core.reaching import leading, prepare
 from adjoint.core.straight import flush_lock, run_straight
 from adjoint.core.tensor_base import TensorBase, make_tensor, show_cotangent
 
@@ -37,7 +38,7 @@ else:
     anomaly = Later("adjoint.core.anomaly")
     anomaly_report = Later("adjoint.core.anomaly_report")
 
-__all__ = ["Walk", "run_backward", "running", "watched_leaves"]
+__all__ = ["Walk", "run_backward", "run_root", "running", "watched_leaves"]
 
 
 class Walk:
@@ -336,11 +337,44 @@ class Walk:
 running: ContextVar[Walk | None] = ContextVar("adjoint_running", default=None)
 
 
+_SPECIAL = modes.ANOMALY | modes.LIBRARIES | modes.MASKED
+
+
 # ---- entry ---------------------------------------------------------------------------------------
 
 
 # Whether any hook was ever put on a leaf, so that the moment of its accumulation is visible.
 watched_leaves = [False]
+
+
+def run_root(edge: Any, g: Any, keep: bool) -> None:
+    """Walk back from one root on raw arrays, and accumulate at the leaves: the usual backward."""
+    before = get_mode()
+    if watched_leaves[0] or open_levels or before & _SPECIAL:
+        run_backward([(edge, g)], keep=keep, create=False)
+        return
+    set_mode(before & ~modes.GRAD)
+    try:
+        unfinished = run_straight([(edge, g)], keep)
+        if unfinished is not None:
+            walk = Walk(True, keep, True)
+            walk.entries, walk.heap, walk.leaves = unfinished
+            _go_on(walk, [edge])
+    finally:
+        set_mode(before)
+
+
+def _go_on(walk: Walk, roots: list[Any]) -> None:
+    """Run a walk as the one that runs in this thread, NumPy's warnings off."""
+    walk.roots = roots
+    outer = running.get()
+    running.set(walk)
+    token = silence()
+    try:
+        walk.run()
+    finally:
+        restore(token)
+        running.set(outer)
 
 
 def run_backward(
@@ -370,8 +404,7 @@ def run_backward(
     if inputs is not None and not create:
         modes.pauses[0] += 1
     try:
-        special = before & (modes.ANOMALY | modes.LIBRARIES | modes.MASKED)
-        direct = not (world or watched_leaves[0] or special)
+        direct = not (world or watched_leaves[0] or before & _SPECIAL)
         if direct and inputs is None:
             unfinished = run_straight(roots, keep)
             if unfinished is None:
@@ -387,7 +420,7 @@ def run_backward(
             walk.entries, walk.heap, walk.leaves = unfinished
             walk.captures = {(leaf, 0): [i] for i, (leaf, _) in enumerate(inputs)}
         elif direct and inputs and not accumulate and all(node.leaf for node, _ in inputs):
-            needed = _leading([edge for edge, _ in roots], {leaf for leaf, _ in inputs})
+            needed = leading([edge for edge, _ in roots], {leaf for leaf, _ in inputs})
             found = {}
             if needed is not None:
                 roots = [(edge, g) for edge, g in roots if edge.node.seq in needed]
@@ -395,102 +428,17 @@ def run_backward(
             if unfinished is None:
                 return {i: found[e[0]] for i, e in enumerate(inputs) if e[0] in found}
             walk = Walk(True, keep, False)
-            _prepare(walk, [entry[0] for entry in unfinished[0].values()], inputs)
+            prepare(walk, [entry[0] for entry in unfinished[0].values()], inputs, watched_leaves[0])
             walk.entries, walk.heap, walk.leaves = unfinished
         else:
             walk = Walk(not world, keep, accumulate)
             if whole and inputs is not None and not watched_leaves[0]:
                 walk.captures = {(leaf, 0): [i] for i, (leaf, _) in enumerate(inputs)}
             elif inputs is not None or watched_leaves[0]:
-                _prepare(walk, [edge for edge, _ in roots], inputs)
+                prepare(walk, [edge for edge, _ in roots], inputs, watched_leaves[0])
             for edge, g in roots:
                 walk.send(edge, g)
-        walk.roots = [edge for edge, _ in roots]
-        outer = running.get()
-        running.set(walk)
-        token = silence()
-        try:
-            walk.run()
-        finally:
-            restore(token)
-            running.set(outer)
+        _go_on(walk, [edge for edge, _ in roots])
         return walk.captured
     finally:
         set_mode(before)
-
-
-def _leading(roots: list[Any], wanted: set[Any]) -> set[int] | None:
-    """The numbers of the leaves ``wanted`` and of the nodes that lead to them; None if all do."""
-    nodes: dict[int, Node] = {}
-    beside = False
-    todo = [edge.node for edge in roots if not edge.leaf]
-    while todo:
-        node = todo.pop()
-        seq = node.seq
-        if seq in nodes:
-            continue
-        nodes[seq] = node
-        ends = True
-        for edge in node.edges:
-            if edge is None:
-                continue
-            ends = False
-            if not edge.leaf:
-                todo.append(edge.node)
-            elif edge not in wanted:
-                beside = True
-        beside = beside or ends
-    if not beside:
-        return None
-    needed = {leaf.seq for leaf in wanted}
-    for seq in sorted(nodes):
-        for edge in nodes[seq].edges:
-            if edge is not None and edge.node.seq in needed:
-                needed.add(seq)
-                break
-    return needed
-
-
-def _prepare(walk: Walk, roots: list[Any], inputs: list[tuple[Any, int]] | None) -> None:
-    """Look at the reachable graph: which nodes lead to ``inputs``, how many edges enter each
-    leaf.
-    """
-    nodes: dict[int, Node] = {}
-    counts: dict[AccumulateGrad, int] | None = {} if watched_leaves[0] else None
-    todo = []
-    for edge in roots:
-        if not edge.leaf:
-            todo.append(edge.node)
-        elif counts is not None:
-            counts[edge] = counts.get(edge, 0)
-    while todo:
-        node = todo.pop()
-        seq = node.seq
-        if seq in nodes:
-            continue
-        nodes[seq] = node
-        for edge in node.edges:
-            if edge is None:
-                continue
-            if not edge.leaf:
-                todo.append(edge.node if type(edge) is OutEdge else edge)
-            elif counts is not None:
-                counts[edge] = counts.get(edge, 0) + 1
-    walk.counts = counts
-    if inputs is None:
-        return
-    watched = walk.watched
-    for index, (node, nr) in enumerate(inputs):
-        walk.captures.setdefault((node, nr), []).append(index)
-        watched.add(node)
-    # `backward(inputs=[...])` also runs the nodes that made these tensors, though nothing beyond
-    # them
-    needed = {n.seq for n in watched if not n.leaf} if walk.accumulate else set()
-    for seq in sorted(nodes):
-        for edge in nodes[seq].edges:
-            if edge is not None:
-                target = edge.node if type(edge) is OutEdge else edge
-                if target in watched or target.seq in needed:
-                    needed.add(seq)
-                    break
-    walk.needed = needed

@@ -178,7 +178,11 @@ def _flush(leaves: dict[AccumulateGrad, Any]) -> None:
     with flush_lock:
         while leaves:
             leaf, g = leaves.popitem()
-            if not leaf.variable_requires_grad():
+            if type(leaf) is AccumulateGrad:  # variable_requires_grad, in line
+                tensor = leaf._ref()
+                if tensor is not None and tensor._edge is not leaf:
+                    continue
+            elif not leaf.variable_requires_grad():
                 continue
             old = leaf.grad
             if old is None:

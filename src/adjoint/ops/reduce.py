@@ -68,7 +68,9 @@ def sum(
 
 
 def _mean_vjp(xp: Any, g: Array, input_shape: Axes) -> Array:
-    return _spread(xp, g / xp.size(input_shape), input_shape)
+    count = xp.size(input_shape)
+    spread = xp.broadcast_view if count >= LARGE else xp.broadcast_to  # as `_spread`
+    return spread(g / count, input_shape)
 
 
 @reduction(_mean_vjp, linear=True, node="MeanBackward0")
