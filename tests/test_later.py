@@ -26,7 +26,8 @@ PACKAGE = ROOT / "src" / "adjoint"
 # What a program that adds, multiplies and differentiates does without.
 LATER = """
     array.batched.blocks array.batched.library array.kernels.convolution array.kernels.padding
-    array.kernels.pooling array.kernels.threads array.kernels.unfolding array.kernels.windows
+    array.kernels.pooling array.kernels.small_images array.kernels.threads array.kernels.unfolding
+    array.kernels.windows
     array.namespace array.patterns array.random_families array.random_normal
     array.random_rejection array.traced autograd.differences autograd.forward_ad
     autograd.function_forward autograd.function_pattern autograd.function_vmap autograd.functional
