@@ -30,8 +30,9 @@ __all__ = ["ByInput", "ByWeight", "Forward", "are_small"]
 Array = Any
 Shape = tuple[int, ...]
 
-SMALL = 1 << 19  # bytes of columns and result that stay in the cache ...
-TINY = 16  # ... which matters less than the length of the rows where an image has so few points
+SMALL = 1 << 19  # bytes of columns and result that stay in the cache, of MANY images or more;
+MANY = 16  # of fewer ones the new rows are short as well
+TINY = 16  # points of an image up to which its own rows are so short that eight times as much pays
 FEW = 32  # taps up to which one sum for each is fast
 
 
@@ -41,7 +42,8 @@ def are_small(images: int, w: Shape, groups: int, windows: Sequence[Window], dty
     points, taps = prod(a.output for a in windows), prod(kernel)
     size = images * points * (groups * channels * taps + filters) * dtype.itemsize
     some = size > 0 and all(a.input > 0 for a in windows)
-    return some and taps <= FEW and (size <= SMALL or points <= TINY)
+    limit = SMALL * min(max(images, MANY // 4), MANY) // MANY
+    return some and taps <= FEW and size <= (8 * limit if points <= TINY else limit)
 
 
 class _Space:
