@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adjoint.array.kernels import convolution, pooling, threads
+from adjoint.array.kernels import convolution, pooling, small_images, threads, windows
 from adjoint.array.kernels.windows import Window
 
 Array = Any
 Shape = tuple[int, ...]
 
-# How the work is cut must not matter: nothing cut, rows and images cut, joined columns, threads.
+# How the work is cut must not matter: nothing cut, rows and images cut, joined columns, threads,
+# images innermost.
 CUTS = {
+    "small": {"SMALL": 1 << 30, "FLAT": 1 << 30, "WORTH": 1e9},
     "whole": {"BLOCK": 1 << 30, "NARROW": 0, "HEAVY": 1 << 30, "WORTH": 1e9},
     "blocks": {"BLOCK": 50, "NARROW": 0, "HEAVY": 0, "WORTH": 1e9},
     "rows": {"BLOCK": 2, "NARROW": 0, "HEAVY": 0, "WORTH": 1e9},
@@ -28,8 +30,9 @@ CUTS = {
 @pytest.fixture(params=CUTS)
 def cut(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Set one way to cut the work."""
-    for name, value in CUTS[request.param].items():
-        for module in (convolution, pooling, threads):
+    monkeypatch.setattr(windows, "_kept", windows._Kept())  # plans were chosen by other limits
+    for name, value in ({"SMALL": 0, "TINY": 0, "FLAT": 99} | CUTS[request.param]).items():
+        for module in (convolution, pooling, small_images, threads):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, value)
     return str(request.param)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from adjoint.array import kernels
-from adjoint.array.kernels import pooling
+from adjoint.array.kernels import pooling, pooling_taps
 from adjoint.array.kernels.windows import Window
 from tests.array.loops import cut, values, visits
 
@@ -96,7 +96,7 @@ def test_max_pool_put(space: list[Any], cut: str, monkeypatch: pytest.MonkeyPatc
         np.add.at(expected[plane], index[plane], g[plane].ravel())
     put = kernels.max_pool_put(g, places, space)
     np.testing.assert_allclose(put, expected.reshape(x.shape), atol=1e-12)
-    monkeypatch.setattr(pooling, "FEW", 0)  # element by element
+    monkeypatch.setattr(pooling_taps, "FEW", 0)  # element by element
     np.testing.assert_allclose(kernels.max_pool_put(g, places, space), put, atol=1e-12)
 
 

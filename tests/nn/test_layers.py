@@ -184,3 +184,46 @@ def test_clipping_bounds_the_norm() -> None:
     assert np.linalg.norm(found) == pytest.approx(1, rel=1e-5)
     nn.utils.clip_grad_value_(params, 0.1)
     assert all(p.grad.numpy().max() == np.float32(0.1) for p in params)
+
+
+def test_what_a_convolution_refuses_it_refuses_after_equal_settings() -> None:
+    """Settings are kept by their identity: those that are only equal are checked again."""
+    x, w = torch.ones(1, 1, 4, 4), torch.ones(1, 1, 3, 3)
+    for function in (F.conv2d, F.conv_transpose2d):
+        for padding in (1, (1, 1)):
+            for _ in range(2):
+                function(x, w, padding=padding)
+        for wrong in (True, (True, 1), 1.0, (1, 1.0), "full"):
+            for _ in range(2):
+                with pytest.raises((TypeError, RuntimeError)):
+                    function(x, w, padding=wrong)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="same"):
+                function(x, w.double(), padding=1)
+
+
+def test_settings_of_a_convolution_may_change_in_place() -> None:
+    x, w, stride = torch.ones(1, 1, 5, 5), torch.ones(1, 1, 1, 1), [1, 1]
+    sizes = []
+    for step in (1, 2, 4, 2):
+        stride[:] = step, step
+        sizes.append(F.conv2d(x, w, stride=stride).shape[-1])
+    assert sizes == [5, 3, 2, 3]
+
+
+def test_a_convolution_is_that_of_its_single_images() -> None:
+    """Many small images at once, one image, and a large one are computed in different ways."""
+    torch.manual_seed(0)
+    for size, images in ((3, 300), (8, 32), (40, 16)):
+        layer, x = (
+            nn.Conv2d(3, 5, 3, stride=2, padding=1).double(),
+            torch.randn(images, 3, size, size),
+        )
+        x = x.double().requires_grad_(True)
+        singles = torch.cat([layer(x[i : i + 1]) for i in range(images)])
+        g = torch.randn(*singles.shape).double()
+        wanted = (x, *layer.parameters())
+        for made, expected in zip(
+            torch.autograd.grad(layer(x), wanted, g), torch.autograd.grad(singles, wanted, g)
+        ):
+            np.testing.assert_allclose(made.numpy(), expected.numpy(), atol=1e-11)

@@ -20,6 +20,9 @@ from adjoint.ops.conv_arguments import (
     check_settings,
     check_shapes,
     expanded,
+    keep_settings,
+    kept_settings,
+    settings_key,
     transposed_space,
 )
 from adjoint.ops.families import bilinear, general
@@ -250,6 +253,10 @@ def _convolve(
     groups: int,
 ) -> Tensor:
     name = f"conv{spatial}d"
+    given = (stride, padding, dilation, groups)
+    place = settings_key(name, input, weight, bias, given)
+    if (known := kept_settings(place)) is not None:
+        return _convolution(input, weight, bias, **known)
     text = padding if isinstance(padding, str) else None
     named: Settings = {"stride": stride, "padding": 0 if text else padding, "dilation": dilation}
     check_arguments(name, (input, weight, bias), named | {"groups": groups})
@@ -264,6 +271,8 @@ def _convolve(
     check_settings(settings)
     check_shapes(batched._desc.shape, w, bias, settings, transposed=False)
     check_dtypes(input, weight, bias)
+    if batched is input:
+        keep_settings(place, given, settings)
     return without_batch(_convolution(batched, weight, bias, **settings), input, spatial)
 
 
@@ -370,6 +379,10 @@ def _convolve_transposed(
     dilation: Sizes,
 ) -> Tensor:
     name = f"conv_transpose{spatial}d"
+    given = (stride, padding, output_padding, dilation, groups)
+    place = settings_key(name, input, weight, bias, given)
+    if (known := kept_settings(place)) is not None:
+        return _convolution_transposed(input, weight, bias, **known)
     named: Settings = {"stride": stride, "padding": padding, "output_padding": output_padding}
     named["dilation"] = dilation
     check_arguments(name, (input, weight, bias), named | {"groups": groups})
@@ -385,8 +398,10 @@ def _convolve_transposed(
     check_dtypes(input, weight, bias)
     extra = settings.pop("output_padding")
     space = transposed_space(x[2:], w[2:], settings, extra)
-    shape = (x[0], w[1] * settings["groups"], *space)
-    made = _convolution_transposed(batched, weight, bias, shape=shape, **settings)
+    settings["shape"] = (x[0], w[1] * settings["groups"], *space)
+    if batched is input:
+        keep_settings(place, given, settings)
+    made = _convolution_transposed(batched, weight, bias, **settings)
     return without_batch(made, input, spatial)
 
 

@@ -1,6 +1,11 @@
 """Arguments of convolutions: settings per spatial dim, and PyTorch's refusals.
 
 In: what users pass.  Out: plain tuples - or PyTorch's exception before anything is touched.
+
+Note [Checked once]
+    A program passes the same settings for the same shapes again and again. What was found is kept
+    by the descriptors of the tensors and the identities of the settings: equal ones may differ in
+    what they are allowed to be (``True == 1``). Only what cannot change is kept, and kept alive.
 """
 
 from __future__ import annotations
@@ -15,23 +20,67 @@ from adjoint.ops.matmul import _c_name
 from adjoint.ops.window_arguments import by, is_int
 
 __all__ = [
+    "Key",
     "check_arguments",
     "check_dtypes",
     "check_input",
     "check_settings",
     "check_shapes",
     "expanded",
+    "keep_settings",
+    "kept_settings",
+    "settings_key",
     "transposed_space",
 ]
 
 Tensor = Any
 Shape = tuple[int, ...]
 Settings = dict[str, Any]
+Key = tuple[Any, ...] | None
 
 _SIGNATURE = (
     "(Tensor input, Tensor weight, Tensor bias = None, tuple of ints stride = 1, {}, tuple of ints "
     "dilation = 1, int groups = 1)"
 )
+
+
+# ---- what was checked before (Note [Checked once])
+
+_KEPT = 1024
+_kept: dict[tuple[Any, ...], tuple[Settings, tuple[Any, ...]]] = {}
+
+
+def settings_key(name: str, input: Any, weight: Any, bias: Any, settings: tuple[Any, ...]) -> Key:
+    """Return by what the settings of a call are kept; None if an operand is no Tensor."""
+    try:
+        third = None if bias is None else bias._desc
+        return (name, input._desc, weight._desc, third, *map(id, settings))
+    except AttributeError:
+        return None
+
+
+def kept_settings(key: Key) -> Settings | None:
+    """Return what `keep_settings` was given."""
+    found = _kept.get(key) if key is not None else None
+    return None if found is None else found[0]
+
+
+def keep_settings(key: Key, given: tuple[Any, ...], settings: Settings) -> None:
+    """Keep ``settings``, to which ``given`` led, if neither can change."""
+    if key is None or not all(desc is None or desc.fast for desc in key[1:4]):
+        return
+    for value in given:
+        if type(value) is tuple:
+            if any(type(size) is not int for size in value):
+                return
+        elif type(value) not in (int, str):
+            return
+    if len(_kept) >= _KEPT:
+        _kept.clear()
+    _kept[key] = settings, given
+
+
+# ---- checks --------------------------------------------------------------------------------------
 
 
 def check_arguments(name: str, positional: tuple[Any, ...], named: dict[str, Any]) -> None:

@@ -22,12 +22,10 @@ if TYPE_CHECKING:
         avg_pool,
         avg_pool_input,
         max_pool,
-        max_pool_index,
-        max_pool_put,
-        max_pool_take,
         max_pool_values,
         pooled_size,
     )
+    from adjoint.array.kernels.pooling_taps import max_pool_index, max_pool_put, max_pool_take
     from adjoint.array.kernels.unfolding import fold, unfold
     from adjoint.array.kernels.windows import Window, output_size
 
@@ -68,9 +66,9 @@ _HOMES = {
     "avg_pool": "pooling",
     "avg_pool_input": "pooling",
     "max_pool": "pooling",
-    "max_pool_index": "pooling",
-    "max_pool_put": "pooling",
-    "max_pool_take": "pooling",
+    "max_pool_index": "pooling_taps",
+    "max_pool_put": "pooling_taps",
+    "max_pool_take": "pooling_taps",
     "max_pool_values": "pooling",
     "pooled_size": "pooling",
     "fold": "unfolding",

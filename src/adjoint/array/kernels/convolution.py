@@ -15,8 +15,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from adjoint.array.kernels.threads import split, threads_for
-from adjoint.array.kernels.windows import Columns, Window, columns_for, output_size
+from adjoint.array.kernels.small_images import ByInput, ByWeight, Forward, are_small
+from adjoint.array.kernels.threads import alone, is_little, split, threads_for
+from adjoint.array.kernels.windows import (
+    Columns,
+    Window,
+    columns_for,
+    keep_plan,
+    kept_plan,
+    output_size,
+)
 
 __all__ = ["conv", "conv_add", "conv_input", "conv_input_add", "conv_weight"]
 
@@ -69,6 +77,9 @@ def conv_add(
     groups: int = 1,
 ) -> Array:
     """Return `conv` plus a number per filter, added while the result is in the cache."""
+    plan = _small(Forward, x, w.shape, None, stride, padding, dilation, groups, bias is not None)
+    if plan is not None:
+        return alone(plan, x, w, bias)
     windows = _windows(x.shape, w.shape, stride, padding, dilation, None)
     sizes = tuple(window.output for window in windows)
     y = np.empty((len(x), len(w), *sizes), x.dtype)
@@ -109,6 +120,9 @@ def conv_input(
 
     Shape: g (N, out, *space'), w (out, C / groups, *kernel); result ``x_shape`` = (N, C, *space).
     """
+    plan = _small(ByInput, g, w.shape, x_shape, stride, padding, dilation, groups)
+    if plan is not None:
+        return alone(plan, g, w)
     windows = _windows(x_shape, w.shape, stride, padding, dilation, g.shape)
     x = np.empty(x_shape, g.dtype)
     if not x.size or not g.size:
@@ -175,6 +189,9 @@ def conv_weight(
 
     Shape: g (N, out, *space'), x (N, C, *space); result ``w_shape`` = (out, C / groups, *kernel).
     """
+    plan = _small(ByWeight, x, w_shape, g.shape, stride, padding, dilation, groups)
+    if plan is not None:
+        return alone(plan, g, x)
     windows = _windows(x.shape, w_shape, stride, padding, dilation, g.shape)
     if not x.size or not g.size:
         return np.zeros(w_shape, g.dtype)
@@ -205,6 +222,43 @@ def conv_weight(
     for other in others:
         total += other
     return np.ascontiguousarray(total, g.dtype).reshape(w_shape)
+
+
+def _small(
+    face: type[Any],
+    array: Array,
+    w: Shape,
+    other: Sequence[int] | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    bias: bool = False,
+) -> Any:
+    """Return the plan of one face where images are small, else None (see `small_images`).
+
+    ``array``: x, or g for its gradient; ``other``: the shape of the other one (None: of y).
+    """
+    shapes = array.shape, w, None if other is None else tuple(other)
+    settings = tuple(stride), tuple(padding), tuple(dilation), groups
+    key = (face, *shapes, array.dtype, *settings, bias)
+    plan = kept_plan(key)
+    if plan is not None:
+        return plan
+    x, y = shapes[0], shapes[2]
+    if face is ByInput:
+        x, y = y, x
+    windows = _cached_windows(x, w, y, *settings[:3])
+    if not are_small(x[0], w, groups, windows, array.dtype):
+        return None
+    work = _Work.of(x[0], tuple(a.output for a in windows), prod(w), x[1] * prod(w[2:]))
+    if not is_little(work.seconds):
+        return None
+    computing = _computing(array.dtype)
+    more = (bias,) if face is Forward else ()
+    plan = face(x[0], w, groups, windows, array.dtype, computing, *more)
+    keep_plan(key, plan)
+    return plan
 
 
 # ---- sizes ---------------------------------------------------------------------------------------

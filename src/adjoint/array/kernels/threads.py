@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["split", "threads_for"]
+__all__ = ["alone", "is_little", "split", "threads_for"]
 
 # Note: why OpenBLAS runs on one thread meanwhile
 #
@@ -38,9 +38,8 @@ def split(work: Callable[[int, int], None], count: int, seconds: float) -> None:
     ``seconds`` is a rough estimate of what all of it costs on one thread. The ranges depend on the
     number of threads, never on who does which.
     """
-    if seconds < WORTH:
-        with _OneThreadBlas():
-            work(0, count)
+    if is_little(seconds):
+        alone(work, 0, count)
         return
     threads = min(threads_for(seconds), count)
     if threads < 2:
@@ -67,6 +66,20 @@ def split(work: Callable[[int, int], None], count: int, seconds: float) -> None:
             raise error
 
 
+def is_little(seconds: float) -> bool:
+    """Return whether work of so many seconds is done by the caller alone."""
+    return seconds < WORTH
+
+
+def alone(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Return ``work(*arguments)``, for which OpenBLAS uses the calling thread only."""
+    blas = _openblas()
+    if blas is None or (not blas.users and blas.get() == 1):
+        return work(*arguments)
+    with _OneThreadBlas():
+        return work(*arguments)
+
+
 def threads_for(seconds: float) -> int:
     """Return how many threads `split` uses: as many as OpenBLAS would; 1 if that is unknown.
 
@@ -75,7 +88,7 @@ def threads_for(seconds: float) -> int:
         1
     """
     blas = _openblas()
-    if blas is None or seconds < WORTH:
+    if blas is None or is_little(seconds):
         return 1
     return max(1, min(_processors(), _threads_of(blas)))
 

@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Columns", "Tap", "Window", "columns_for", "output_size", "taps"]
+__all__ = [
+    "Columns",
+    "Tap",
+    "Window",
+    "columns_for",
+    "keep_plan",
+    "kept_plan",
+    "output_size",
+    "taps",
+]
 
 Array = Any
 Shape = tuple[int, ...]
@@ -249,18 +258,33 @@ def _merge_taps(larger: Array) -> Array:
     return larger.reshape(images, channels, kernel * taps, *dims)
 
 
-KEPT = 1 << 24  # bytes of columns that a thread keeps between calls
+KEPT = 1 << 24  # bytes of plans that a thread keeps between calls
 
 
 class _Kept(threading.local):
     """The plans of one thread: their memory is there already, and so is the work of making them."""
 
     def __init__(self) -> None:
-        self.plans: dict[Any, Columns] = {}
+        self.plans: dict[Any, Any] = {}
         self.bytes = 0
 
 
 _kept = _Kept()
+
+
+def kept_plan(key: tuple[Any, ...]) -> Any:
+    """Return the plan that the calling thread keeps for ``key``, or None."""
+    return _kept.plans.get(key)
+
+
+def keep_plan(key: tuple[Any, ...], plan: Any) -> None:
+    """Keep the plan, of ``plan.bytes``, for the calling thread; it may be forgotten any time."""
+    if _kept.bytes + plan.bytes > KEPT:
+        _kept.plans.clear()
+        _kept.bytes = 0
+    if plan.bytes <= KEPT:
+        _kept.plans[key] = plan
+        _kept.bytes += plan.bytes
 
 
 def columns_for(role: str, *arguments: Any) -> Columns:
@@ -269,13 +293,8 @@ def columns_for(role: str, *arguments: Any) -> Columns:
     Two plans that are used at a time, or in different directions, must differ in their ``role``.
     """
     key = (role, *arguments)
-    plan = _kept.plans.get(key)
+    plan: Columns | None = _kept.plans.get(key)
     if plan is None:
         plan = Columns(*arguments)
-        if _kept.bytes + plan.bytes > KEPT:
-            _kept.plans.clear()
-            _kept.bytes = 0
-        if plan.bytes <= KEPT:
-            _kept.plans[key] = plan
-            _kept.bytes += plan.bytes
+        keep_plan(key, plan)
     return plan
