@@ -123,6 +123,12 @@ def unary_operators():
                 show(y)
                 y.backward(torch.ones_like(y))
                 show(x.grad)
+            for power in (2, 3, -1, 0.5, 0, 2.5):
+                x = torch.tensor(values, dtype=dtype, requires_grad=True)
+                y = x**power + (1 - x) * (2.5 - x) + 2 / x
+                show(y)
+                y.backward(torch.ones_like(y))
+                show(x.grad)
     refused(torch.exp)
     refused(torch.exp, torch.ones(2), torch.ones(2))
     refused(torch.exp, 3)

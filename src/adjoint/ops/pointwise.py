@@ -13,6 +13,7 @@ from adjoint.array.descriptor import REAL_NUMBERS
 from adjoint.array.dtypes import BOOL, COMPLEX
 from adjoint.core.duals import usual_descriptor
 from adjoint.core.mode import get_mode
+from adjoint.core.native import core as native
 from adjoint.core.node import next_seq
 from adjoint.core.plan import versions_of
 from adjoint.core.tensor_base import TensorBase, make_tensor
@@ -56,6 +57,7 @@ def _from(x: Array, other: Array) -> Array:
 
 
 _EXACT = 1 << 24  # integers below are floats
+_PYTHON = native is None  # the compiled core takes less for these operators as they are
 _recordings: dict[Any, tuple[Any, ...]] = {}
 
 
@@ -94,7 +96,7 @@ def _straight(op: Any, kernel: Any, input: Tensor, other: Any, name: str, number
 def _rsub(input: Tensor, other: Any) -> Tensor:
     """Return ``other - input``."""
     desc = input._desc
-    if type(other) is int and desc.fast == REAL_NUMBERS and -_EXACT < other < _EXACT:
+    if _PYTHON and type(other) is int and desc.fast == REAL_NUMBERS and -_EXACT < other < _EXACT:
         number = desc.constants_get(other)
         constant = desc.constant(other) if number is None else number
         made = _straight(_rsub_number.op, _from, input, constant, "other", other)
@@ -405,7 +407,7 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """
     usual = type(exponent) is int and isinstance(input, TensorBase)
     if usual and input._desc.fast == REAL_NUMBERS:  # type: ignore[union-attr]
-        if exponent == 2:
+        if exponent == 2 and _PYTHON:
             base = input._array  # type: ignore[union-attr]
             made = _straight(_pow_number.op, operator.mul, input, base, "exponent", 2)
             if made is not None:
