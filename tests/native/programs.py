@@ -24,11 +24,12 @@ def show(*values):
     for value in values:
         if isinstance(value, torch.Tensor):
             raw = value.detach().numpy()
+            contiguous = raw.flags.c_contiguous
             if raw.dtype.kind in "fc":  # arithmetic may give a nan either sign, and nobody can tell
                 raw = np.where(np.isnan(raw), raw.dtype.type(np.nan), raw)
             bits = raw.tobytes().hex() if raw.size < 200 else hash(raw.tobytes())
             name = type(value.grad_fn).__name__
-            print(raw.dtype, raw.shape, raw.flags.c_contiguous, bits, name)
+            print(raw.dtype, raw.shape, contiguous, bits, name)
             if not value.is_inference():
                 print(value._version)
         else:
