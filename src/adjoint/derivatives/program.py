@@ -25,7 +25,7 @@ import numpy as np
 from adjoint.array import numpy_
 from adjoint.array.batched.blocks import apart, written_out
 from adjoint.array.descriptor import describe
-from adjoint.array.kernels.outer import outer
+from adjoint.array.kernels.products import outer
 from adjoint.array.silence import restore, silence
 from adjoint.array.traced import (
     METHODS,
