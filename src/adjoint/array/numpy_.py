@@ -13,8 +13,7 @@ import numpy as np
 
 from adjoint._later import names
 from adjoint.array import kernels, special
-from adjoint.array.kernels import accumulate, steps, strides
-from adjoint.array.kernels.outer import outer
+from adjoint.array.kernels import accumulate, products, steps, strides
 
 Array = Any
 Shape = tuple[int, ...]
@@ -376,14 +375,8 @@ def view_as_complex(x: Array) -> Array:
 
 # ---- linear algebra ------------------------------------------------------------------------------
 
-
-def matmul(a: Array, b: Array) -> Array:
-    """The matrix product; stacks of matrices broadcast. Vectors count as PyTorch's do."""
-    if a.ndim <= 2 and b.ndim <= 2:
-        return a.dot(b)  # half the overhead of np.matmul
-    if a.shape[-1] == 1 and a.ndim > 1 and b.ndim > 1 and a.dtype.kind in "fc":
-        return outer(a, b)
-    return np.matmul(a, b)
+matmul = products.matmul
+matmul_add = products.matmul_add
 
 
 # ---- sliding windows -----------------------------------------------------------------------------
@@ -467,12 +460,3 @@ def copy_layout(x: Array) -> Array:
 def size(shape: Shape) -> int:
     """The number of elements of a shape."""
     return math.prod(shape)
-
-
-def matmul_add(a: Array, b: Array, c: Array) -> Array:
-    """``a @ b + c`` for matrices, the sum in place."""
-    product = a.dot(b)
-    if product.dtype == c.dtype and len(c.shape) <= 2:
-        np.add(product, c, product)
-        return product
-    return product + c

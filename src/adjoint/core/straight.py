@@ -118,6 +118,7 @@ def _run_straight(
                     g = h
                 else:
                     _arrive(edge, h, heap, entries, leaves)
+            r = h = None  # what waits elsewhere may be added to in place
             if follow is None:
                 break
             if heap and -heap[0] >= follow.seq:

@@ -17,7 +17,7 @@ import numpy as np
 
 from adjoint.array import numpy_
 from adjoint.array.batched.blocks import apart
-from adjoint.array.kernels.outer import outer
+from adjoint.array.kernels.products import outer
 from adjoint.array.traced import METHODS, Attribute, Method, Step, TracedArray, item
 
 __all__ = ["add_at", "last_uses", "needed", "numbers", "overwritten", "owner", "together", "traced"]

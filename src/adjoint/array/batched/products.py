@@ -67,7 +67,7 @@ def matmul(a: Array, b: Array) -> Array:
         x = x.reshape((x.shape[0], *(1,) * (lead - max(m, 2)), *x.shape[1:]))
     if yours:
         y = y.reshape((y.shape[0], *(1,) * (lead - max(n, 2)), *y.shape[1:]))
-    made = xp.matmul(x, y)  # columns times rows, a gradient of each sample: kernels/outer.py
+    made = xp.matmul(x, y)  # columns times rows, a gradient of each sample: kernels/products.py
     if n == 1:
         made = made.reshape(made.shape[:-1])
     if m == 1:

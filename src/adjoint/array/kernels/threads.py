@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["alone", "is_little", "split", "threads_for"]
+__all__ = ["WORTH", "alone", "is_little", "split", "threads_for"]
 
 # Note: why OpenBLAS runs on one thread meanwhile
 #
@@ -32,20 +32,22 @@ WORTH = 4e-4  # seconds of work, estimated from the shapes (never measured: same
 CHUNKS = 4  # of a thread's share, where there is much to do: who is late does less
 
 
-def split(work: Callable[[int, int], None], count: int, seconds: float) -> None:
+def split(
+    work: Callable[[int, int], None], count: int, seconds: float, ranges: int | None = None
+) -> None:
     """Call ``work(first, last)`` on ranges that together make up ``range(count)``.
 
-    ``seconds`` is a rough estimate of what all of it costs on one thread. The ranges depend on the
-    number of threads, never on who does which.
+    ``seconds`` is a rough estimate of what all of it costs on one thread; ``ranges``: into how many
+    it is better cut, if there are not more threads. The ranges depend on the number of threads,
+    never on who does which.
     """
-    if is_little(seconds):
+    threads = 1 if is_little(seconds) else min(threads_for(seconds), count)
+    if threads < 2:
         alone(work, 0, count)
         return
-    threads = min(threads_for(seconds), count)
-    if threads < 2:
-        work(0, count)
-        return
-    chunks = min(count, threads * (CHUNKS if seconds > 10 * WORTH else 1))
+    if ranges is None:
+        ranges = threads * (CHUNKS if seconds > 10 * WORTH else 1)
+    chunks = min(count, max(ranges, threads))
     bounds = [count * chunk // chunks for chunk in range(chunks + 1)]
     claim = itertools.count().__next__
 

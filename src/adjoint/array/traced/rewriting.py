@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adjoint.array import numpy_
-from adjoint.array.kernels.outer import outer
+from adjoint.array.kernels.products import outer
 from adjoint.array.traced.arrays import METHODS, Attribute, Method, TracedArray, item
 
 if TYPE_CHECKING:

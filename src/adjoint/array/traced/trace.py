@@ -14,7 +14,7 @@ import numpy as np
 from adjoint.array import dtypes, numpy_
 from adjoint.array.descriptor import ArrayType, Descriptor
 from adjoint.array.device import CPU
-from adjoint.array.kernels.outer import outer
+from adjoint.array.kernels.products import outer
 from adjoint.array.traced.arrays import METHODS, Step, TracedArray, Untraceable, item
 from adjoint.array.traced.rewriting import rewritten, unchanged
 
