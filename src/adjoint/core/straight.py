@@ -8,7 +8,7 @@ watched leaves.
 from __future__ import annotations
 
 import sys
-import threading
+from _thread import allocate_lock  # without the module around it, which an import need not load
 from heapq import heappop, heappush
 from typing import Any
 
@@ -25,7 +25,7 @@ __all__ = ["flush_lock", "run_straight"]
 
 Unfinished = tuple[dict[int, list[Any]], list[int], dict[AccumulateGrad, Any]]
 
-flush_lock = threading.Lock()
+flush_lock = allocate_lock()
 
 _BIG = 1 << 16  # elements from which it pays to ask whether a sum can be made in place
 
