@@ -29,8 +29,8 @@ MODULES = {OURS: "adjoint", BUILT: "adjoint", REFERENCE: "torch", FLOOR: "numpy"
 MODULES |= {HIPS: "autograd", JAX: "jax"}
 SIDES = (OURS, BUILT, REFERENCE, FLOOR)  # unless a file of benchmarks says otherwise
 
-# Idle threads of a BLAS spin for some 30 ms before they sleep: the next library must not meet them.
-SETTLE = 0.05
+# Idle threads of a BLAS spin before they sleep, up to 130 ms: the next library must not meet them.
+SETTLE = 0.2
 
 Step = Callable[[], Any]
 Build = Callable[[Any], Step]
