@@ -198,10 +198,14 @@ static PyObject *forward(Call *self, PyObject *a, PyObject *b) {
     PyObject *token = self->quiet ? silence() : NULL;
     if (self->quiet && token == NULL) return NULL;
     PyObject *raw, *pair[2] = {a, b};
+    Py_INCREF(a); /* the tensors hold them; what runs now might give the tensors others */
+    Py_XINCREF(b);
     if (self->code != OTHER)
         raw = arithmetic(self->code, a, b);
     else
         raw = PyObject_Vectorcall(self->function, pair, b ? 2 : 1, NULL);
+    Py_DECREF(a);
+    Py_XDECREF(b);
     if (token && restore(token) < 0) Py_CLEAR(raw);
     return raw;
 }
@@ -223,7 +227,7 @@ static PyObject *finish(Call *self, PyObject *raw, PyObject *desc, PlanPair *pai
 
 static PyObject *call_unary(Call *self, PyObject *input) {
     if (!is_tensor(input)) return general(self, &input, 1, NULL);
-    PyObject *desc = SLOT(input, S.t_desc), *edge = SLOT(input, S.t_edge);
+    PyObject *desc = SLOT(input, S.t_desc);
     long level = level_of(desc), mode = current_mode();
     int whole = self->kind == WHOLE;
     if (mode < 0) return NULL;
@@ -231,6 +235,7 @@ static PyObject *call_unary(Call *self, PyObject *input) {
         return general(self, &input, 1, NULL);
     PyObject *raw = forward(self, SLOT(input, S.t_array), NULL);
     if (raw == NULL) return may_retry() ? general(self, &input, 1, NULL) : NULL;
+    PyObject *edge = SLOT(input, S.t_edge); /* as it is now: what ran might have changed it */
     PyObject *result =
         whole ? SLOT(SLOT(desc, S.d_type), S.y_scalar) : SLOT(desc, S.d_result);
     if (edge == Py_None || !mode || !self->differentiable)
@@ -256,7 +261,7 @@ static PyObject *pair_of(PyObject *desc, PyObject *number) {
 
 static PyObject *call_with_number(Call *self, PyObject *input, PyObject *number) {
     PyObject *operands[2] = {input, number};
-    PyObject *desc = SLOT(input, S.t_desc), *edges[2] = {SLOT(input, S.t_edge), Py_None};
+    PyObject *desc = SLOT(input, S.t_desc);
     long level = level_of(desc), mode = current_mode();
     if (mode < 0) return NULL;
     if (level < self->level || (PyFloat_CheckExact(number) && level != 2) || mode > 1)
@@ -268,7 +273,7 @@ static PyObject *call_with_number(Call *self, PyObject *input, PyObject *number)
         return may_retry() ? general(self, operands, 2, NULL) : NULL;
     }
     PlanPair *pair = NULL;
-    PyObject *saved = NULL;
+    PyObject *saved = NULL, *edges[2] = {SLOT(input, S.t_edge), Py_None};
     int counted = 0;
     if (edges[0] != Py_None && mode && self->differentiable) {
         pair = plan_for(self, 1, 1);
@@ -296,7 +301,6 @@ static PyObject *call_binary(Call *self, PyObject *input, PyObject *other) {
         return call_with_number(self, input, other);
     if (!is_tensor(other)) return general(self, operands, 2, NULL);
     PyObject *desc = SLOT(input, S.t_desc), *second = SLOT(other, S.t_desc);
-    PyObject *edges[2] = {SLOT(input, S.t_edge), SLOT(other, S.t_edge)};
     long level = level_of(desc), mode = current_mode();
     if (mode < 0) return NULL;
     int same = desc == second;
@@ -305,6 +309,7 @@ static PyObject *call_binary(Call *self, PyObject *input, PyObject *other) {
         return general(self, operands, 2, NULL);
     PyObject *raw = forward(self, SLOT(input, S.t_array), SLOT(other, S.t_array));
     if (raw == NULL) return may_retry() ? general(self, operands, 2, NULL) : NULL;
+    PyObject *edges[2] = {SLOT(input, S.t_edge), SLOT(other, S.t_edge)};
     PyObject *result = same ? Py_NewRef(SLOT(desc, S.d_result)) : describe(raw);
     int needs = mode && self->differentiable ? bit(edges[0]) + 2 * bit(edges[1]) : 0;
     PlanPair *pair = result && needs ? plan_for(self, needs, same) : NULL;
@@ -365,9 +370,11 @@ static PyObject *forward_with(Call *self, PyObject *const *raws, int count, PyOb
         return NULL;
     }
     stack[0] = S.numpy;
-    for (int i = 0; i < count; i++) stack[1 + i] = raws[i];
+    for (int i = 0; i < count; i++) stack[1 + i] = Py_NewRef(raws[i]);
     for (Py_ssize_t i = 0; i < named; i++) stack[1 + count + i] = values[i];
-    return PyObject_Vectorcall(self->function, stack, 1 + count, names);
+    PyObject *raw = PyObject_Vectorcall(self->function, stack, 1 + count, names);
+    for (int i = 0; i < count; i++) Py_DECREF(stack[1 + i]);
+    return raw;
 }
 
 static PyObject *general_named(Call *self, PyObject *const *operands, int count,
@@ -387,7 +394,7 @@ static PyObject *call_several(Call *self, PyObject *const *operands, PyObject *c
     if (mode > 1) return general_named(self, operands, count, values, names);
     for (int i = 0; i < count; i++) {
         if (i == 2 && operands[i] == Py_None) { /* no bias, no weight */
-            raws[i] = edges[i] = Py_None;
+            raws[i] = Py_None;
             continue;
         }
         if (!is_tensor(operands[i])) return general_named(self, operands, count, values, names);
@@ -398,9 +405,6 @@ static PyObject *call_several(Call *self, PyObject *const *operands, PyObject *c
             return general_named(self, operands, count, values, names);
         if (!i) type = SLOT(desc, S.d_type);
         raws[i] = SLOT(operands[i], S.t_array);
-        edges[i] = SLOT(operands[i], S.t_edge);
-        if (edges[i] != Py_None && self->wants >> i & 1) needs |= 1 << i;
-        if (SLOT(operands[i], S.t_counter) != Py_None) counted = 1;
     }
     PyObject *memory = NULL;
     if (self->view && !PyArray_CheckExact(raws[0])) raws[0] = memory = PyObject_CallMethod(operands[0], "_memory", NULL);
@@ -411,6 +415,12 @@ static PyObject *call_several(Call *self, PyObject *const *operands, PyObject *c
         Py_XDECREF(raw);
         if (!may_retry()) return NULL;
         return general_named(self, operands, count, values, names);
+    }
+    for (int i = 0; i < count; i++) { /* as they are now: what ran might have changed them */
+        int given = operands[i] != Py_None;
+        edges[i] = given ? SLOT(operands[i], S.t_edge) : Py_None;
+        if (edges[i] != Py_None && self->wants >> i & 1) needs |= 1 << i;
+        if (given && SLOT(operands[i], S.t_counter) != Py_None) counted = 1;
     }
     PlanPair *pair = NULL;
     PyObject *saved = NULL;

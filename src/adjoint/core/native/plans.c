@@ -177,7 +177,7 @@ PyTypeObject PlanDataType = {
 
 /* ---- applying the rules ------------------------------------------------------------------------- */
 
-/* The saved values as raw arrays, borrowed. 1 done, 0: Python has to look at them, -1 error. */
+/* The saved values as raw arrays, new references (of `data->count`, NULL behind a failure). 1 done, 0: Python has to look at them, -1 error. */
 static int raw_values(PlanData *data, PyObject *node, PyObject *saved, PyObject **values, int *absent) {
     PyObject *versions = SLOT(node, S.n_versions);
     if (data->output && SLOT(node, S.n_counter) != Py_None) return 0; /* its version is checked */
@@ -200,9 +200,13 @@ static int raw_values(PlanData *data, PyObject *node, PyObject *saved, PyObject 
                 return 0; /* packed by hooks */
             }
         }
-        values[i] = value;
+        values[i] = Py_NewRef(value);
     }
     return 1;
+}
+
+static void let_go(PyObject **values, int count) {
+    for (int i = 0; i < count; i++) Py_CLEAR(values[i]);
 }
 
 static PyObject *run_steps(RuleData *rule, PyObject *g, PyObject *const *named) {
@@ -228,13 +232,15 @@ static PyObject *run_steps(RuleData *rule, PyObject *g, PyObject *const *named) 
 }
 
 int pull_plan(PlanData *data, PyObject *node, PyObject *g, PyObject **found) {
-    PyObject *values[ROOM], *saved = SLOT(node, S.n_saved);
+    PyObject *values[ROOM] = {NULL}, *saved = SLOT(node, S.n_saved);
     if (!data->plain || data->count > ROOM - 4 || !PyTuple_CheckExact(saved) ||
         PyTuple_GET_SIZE(saved) != data->count)
         return 0;
     int absent = 0, known = raw_values(data, node, saved, values, &absent);
-    if (known <= 0) return known;
-    Py_INCREF(saved); /* a rule in Python might let go of it */
+    if (known <= 0) {
+        let_go(values, data->count);
+        return known;
+    }
     for (int i = 0; i < data->rules_count; i++) {
         RuleData *rule = &data->rules[i];
         PyObject *result;
@@ -248,8 +254,8 @@ int pull_plan(PlanData *data, PyObject *node, PyObject *g, PyObject **found) {
             result = PyObject_Vectorcall(rule->function, stack, 2 + rule->count, NULL);
         }
         if (result == NULL) {
-            for (int k = 0; k < data->operands; k++) Py_CLEAR(found[k]);
-            Py_DECREF(saved);
+            let_go(found, data->operands);
+            let_go(values, data->count);
             return -1;
         }
         if (result == Py_None)
@@ -257,6 +263,6 @@ int pull_plan(PlanData *data, PyObject *node, PyObject *g, PyObject **found) {
         else
             found[rule->position] = result;
     }
-    Py_DECREF(saved);
+    let_go(values, data->count);
     return 1;
 }
