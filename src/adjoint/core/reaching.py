@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from adjoint.core.node import AccumulateGrad, Node, OutEdge
+from adjoint.core.node import AccumulateGrad, Node
 
 if TYPE_CHECKING:
     from adjoint.core.engine import Walk
@@ -39,10 +39,14 @@ def leading(roots: list[Any], wanted: set[Any]) -> set[int] | None:
         beside = beside or ends
     if not beside:
         return None
-    needed = {leaf.seq for leaf in wanted}
+    return _on_the_way(nodes, wanted, {leaf.seq for leaf in wanted})
+
+
+def _on_the_way(nodes: dict[int, Node], ends: set[Any], needed: set[int]) -> set[int]:
+    """``needed`` and the numbers of the ``nodes`` that lead there or to one of ``ends``."""
     for seq in sorted(nodes):
         for edge in nodes[seq].edges:
-            if edge is not None and edge.node.seq in needed:
+            if edge is not None and (edge.node in ends or edge.node.seq in needed):
                 needed.add(seq)
                 break
     return needed
@@ -72,7 +76,7 @@ def prepare(
             if edge is None:
                 continue
             if not edge.leaf:
-                todo.append(edge.node if type(edge) is OutEdge else edge)
+                todo.append(edge.node)
             elif counts is not None:
                 counts[edge] = counts.get(edge, 0) + 1
     walk.counts = counts
@@ -85,11 +89,4 @@ def prepare(
     # `backward(inputs=[...])` also runs the nodes that made these tensors, though nothing beyond
     # them
     needed = {n.seq for n in watched if not n.leaf} if walk.accumulate else set()
-    for seq in sorted(nodes):
-        for edge in nodes[seq].edges:
-            if edge is not None:
-                target = edge.node if type(edge) is OutEdge else edge
-                if target in watched or target.seq in needed:
-                    needed.add(seq)
-                    break
-    walk.needed = needed
+    walk.needed = _on_the_way(nodes, watched, needed)

@@ -18,7 +18,7 @@ from adjoint.array.descriptor import ARRAY
 from adjoint.array.kernels import tiles
 from adjoint.core.fitting import add_in_place, fit, own
 from adjoint.core.native import core as native
-from adjoint.core.node import AccumulateGrad, Node, OutEdge, Place
+from adjoint.core.node import AccumulateGrad, Node, OutEdge
 from adjoint.core.tensor_base import birthplace, make_tensor
 
 __all__ = ["flush_lock", "run_straight"]
@@ -204,7 +204,6 @@ run_straight = _run_straight if native is None else native.run_straight
 if native is not None:
     native.setup(
         AccumulateGrad=AccumulateGrad,
-        Place=Place,
         OutEdge=OutEdge,
         make_tensor=make_tensor,
         pull_quietly=_pull_quietly,

@@ -26,7 +26,7 @@ static PyTypeObject *array_type, *counter_type;
 #define VALUE(name) {#name, &S.name}
 
 static Given GIVEN[] = {
-    CLASS(TensorBase), CLASS(Node), CLASS(AccumulateGrad), CLASS(Place), CLASS(OutEdge),
+    CLASS(TensorBase), CLASS(Node), CLASS(AccumulateGrad), CLASS(OutEdge),
     CLASS(Descriptor), CLASS(Plan), {"ArrayType", (PyObject **)&array_type},
     {"Counter", (PyObject **)&counter_type}, {"Tensor", (PyObject **)&S.Tensor},
     VALUE(apply), VALUE(describe), VALUE(tie_view), VALUE(numpy),

@@ -21,7 +21,7 @@
 
 typedef struct {
     /* the tape's classes */
-    PyTypeObject *TensorBase, *Tensor, *Node, *AccumulateGrad, *Place, *OutEdge;
+    PyTypeObject *TensorBase, *Tensor, *Node, *AccumulateGrad, *OutEdge;
     PyTypeObject *Descriptor, *Plan;
     /* Python's side of the same work */
     PyObject *apply, *describe, *tie_view, *numpy;   /* calls */
@@ -37,7 +37,6 @@ typedef struct {
     Py_ssize_t o_node, o_nr, o_desc;
     Py_ssize_t d_fast, d_result, d_type, d_shape, d_storage, d_numpy;
     Py_ssize_t y_pairs, y_zero_d_pairs, y_scalar, y_zero_d, y_shapes;
-    Py_ssize_t y_constants, y_zero_d_constants;
     Py_ssize_t c_value;
     Py_ssize_t p_native;
 } State;

@@ -391,30 +391,38 @@ static PyObject *gradient(PyObject *g, PyObject *desc) {
     return made;
 }
 
+/* Set the gradient of a leaf; of kinds that hide it (ViewSink), by Python's attribute. */
+static int set_gradient(PyObject *leaf, PyObject *made) {
+    if (Py_TYPE(leaf) != S.AccumulateGrad) return PyObject_SetAttrString(leaf, "grad", made);
+    PyObject *old = SLOT(leaf, S.a_grad);
+    SLOT(leaf, S.a_grad) = Py_NewRef(made);
+    Py_XDECREF(old);
+    return 0;
+}
+
 static int accumulate(PyObject *leaf, PyObject *g) { /* steals `g` */
+    PyObject *desc = SLOT(leaf, S.n_desc), *made = NULL;
+    PyObject *old = Py_TYPE(leaf) == S.AccumulateGrad ? Py_NewRef(SLOT(leaf, S.a_grad))
+                                                      : PyObject_GetAttrString(leaf, "grad");
     int failed = -1;
-    PyObject *old = SLOT(leaf, S.a_grad), *made = NULL, *desc = SLOT(leaf, S.n_desc);
-    if (old == Py_None) {
-        if (!owned(g, leaf)) {
-            PyObject *two = PyLong_FromLong(2), *copy = NULL;
-            if (two) copy = PyObject_CallFunctionObjArgs(S.own, g, leaf, two, NULL);
-            Py_XDECREF(two);
-            Py_DECREF(g);
-            if ((g = copy) == NULL) return -1;
-        }
+    if (old == Py_None && !owned(g, leaf)) {
+        PyObject *two = PyLong_FromLong(2), *copy = NULL;
+        if (two) copy = PyObject_CallFunctionObjArgs(S.own, g, leaf, two, NULL);
+        Py_XDECREF(two);
+        Py_DECREF(g);
+        g = copy;
+    }
+    if (old == Py_None && g) {
         long storage = PyLong_AsLong(SLOT(desc, S.d_storage));
         made = gradient(g, storage == 0 ? desc : Py_None);
-        if (made) {
-            SLOT(leaf, S.a_grad) = made;
-            Py_DECREF(old);
-            failed = 0;
-        }
-    } else {
+        if (made) failed = set_gradient(leaf, made);
+    } else if (old && g) {
         made = PyObject_CallFunctionObjArgs(S.add_in_place, old, g, NULL);
         failed = made ? 0 : -1;
-        Py_XDECREF(made);
     }
-    Py_DECREF(g);
+    Py_XDECREF(made);
+    Py_XDECREF(old);
+    Py_XDECREF(g);
     return failed;
 }
 
@@ -452,26 +460,7 @@ static int flush(PyObject *leaves) {
         PyObject *leaf = Py_NewRef(PyTuple_GET_ITEM(pair, 0)), *g = Py_NewRef(PyTuple_GET_ITEM(pair, 1));
         Py_DECREF(pair);
         int want = failed ? 0 : wanted(leaf);
-        /* Place and ViewSink keep no gradient of their own, or hide it: Python's attribute */
-        if (want > 0 && Py_TYPE(leaf) != S.AccumulateGrad) {
-            PyObject *old = PyObject_GetAttrString(leaf, "grad"), *own = NULL, *two = NULL, *made = NULL;
-            if (old == Py_None) {
-                two = PyLong_FromLong(2);
-                if (two) own = PyObject_CallFunctionObjArgs(S.own, g, leaf, two, NULL);
-                if (own) made = gradient(own, Py_None);
-                failed = made ? PyObject_SetAttrString(leaf, "grad", made) : -1;
-            } else if (old) {
-                made = PyObject_CallFunctionObjArgs(S.add_in_place, old, g, NULL);
-                failed = made ? 0 : -1;
-            } else {
-                failed = -1;
-            }
-            Py_XDECREF(old);
-            Py_XDECREF(own);
-            Py_XDECREF(two);
-            Py_XDECREF(made);
-            Py_DECREF(g);
-        } else if (want > 0) {
+        if (want > 0) {
             failed = accumulate(leaf, g);
         } else {
             failed = want;
