@@ -37,6 +37,7 @@ from adjoint.array.traced import (
 from adjoint.core import mode as modes
 from adjoint.core.duals import open_levels
 from adjoint.core.mode import get_mode, mode_bits
+from adjoint.derivatives.kept import KeptTwice
 from adjoint.derivatives.steps import (
     add_at,
     last_uses,
@@ -55,7 +56,6 @@ Walk = Callable[..., list[Array]]
 
 _LARGE = 1 << 16  # elements
 _CONSTANTS = 1 << 23  # bytes of constants that a program may keep
-_KEPT, _SEEN = 64, 1024
 
 _SIGNS: dict[Any, str] = {
     np.add: "+",
@@ -206,18 +206,18 @@ class Program:
         return texts
 
 
-class Derivation:
+class Derivation(KeptTwice):
     """A derivative of a recorded result, by a program where graphs like its own were met before.
 
     ``walk(output, points, *extras)`` computes it: raw arrays (or None) for a tensor that depends on
     the points, and further arrays. It must do so on traced arrays all the same.
     """
 
+    most, marks = 64, 1024
+
     def __init__(self, walk: Walk) -> None:
+        super().__init__()
         self.walk = walk
-        self._kept: dict[Any, list[Program]] = {}
-        self._seen: dict[Any, bool] = {}
-        self._count = 0
 
     def __call__(self, output: Any, points: Sequence[Any], *extras: Array) -> list[Array]:
         """What ``walk`` gives."""
@@ -256,22 +256,13 @@ class Derivation:
             mark = fingerprint(root, leaves), tuple([describe(e) for e in extras])
         except Untraceable:
             return
-        again = self._seen.get(mark)
-        if again is None and len(self._seen) >= _SEEN:
-            self._seen.clear()
-        self._seen[mark] = again is None
-        if not again:
+        if not self.again(mark):
             return
         try:
             program = self._make(output, points, extras)
         except Exception:  # whatever it is: the walk says it better, or it does not happen there
             return
-        if self._count >= _KEPT:
-            self._kept.clear()
-            self._seen.clear()
-            self._count = 0
-        self._count += 1
-        self._kept.setdefault(root.desc, []).insert(0, program)
+        self.keep(root.desc, program)
 
     def _make(self, output: Any, points: Sequence[Any], extras: tuple[Array, ...]) -> Program:
         """A program that gives what the walk gives, and leaves the blocks no earlier.

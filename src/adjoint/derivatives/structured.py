@@ -30,6 +30,7 @@ from adjoint.core import mode as modes
 from adjoint.core.engine import run_backward
 from adjoint.core.mode import mode_bits
 from adjoint.derivatives.compressed import Compressed
+from adjoint.derivatives.kept import KeptTwice
 from adjoint.derivatives.program import is_large
 from adjoint.derivatives.steps import needed, numbers, traced
 from adjoint.derivatives.tape import Tape, fingerprint
@@ -40,7 +41,6 @@ __all__ = ["Structures", "graph_pattern", "is_worth_it"]
 
 Array = Any
 
-_KEPT, _SEEN = 32, 256
 
 # Results are elements of the operands or sums of them, each times something: the places that the
 # sum of the operands depends on are all there can be, whatever the values.
@@ -136,13 +136,10 @@ def is_worth_it(pattern: ColoredPattern) -> bool:
     return pattern.n_colors * 4 <= min(rows, columns * JVP_COST)
 
 
-class Structures:
+class Structures(KeptTwice):
     """The patterns of Jacobians that were asked for twice, with their programs."""
 
-    def __init__(self) -> None:
-        self._kept: dict[Any, list[Compressed]] = {}
-        self._seen: dict[Any, bool] = {}
-        self._count = 0
+    most, marks = 32, 256
 
     def recall(self, output: Any, point: Any) -> tuple[Compressed, list[Array]] | None:
         """The pattern and the products of a graph like one before; None where there is none."""
@@ -166,11 +163,7 @@ class Structures:
             mark = fingerprint(root, [leaf])
         except Untraceable:
             return
-        again = self._seen.get(mark)
-        if again is None and len(self._seen) >= _SEEN:
-            self._seen.clear()
-        self._seen[mark] = again is None
-        if not again:
+        if not self.again(mark):
             return
         try:
             pattern = ColoredPattern.from_scipy(graph_pattern(output, point), jvp_cost=JVP_COST)
@@ -181,9 +174,4 @@ class Structures:
         compressed = Compressed(pattern)
         compressed.derivation.learn(output, (point,))
         compressed.derivation.learn(output, (point,))  # a program is made the second time
-        if self._count >= _KEPT:
-            self._kept.clear()
-            self._seen.clear()
-            self._count = 0
-        self._count += 1
-        self._kept.setdefault(root.desc, []).insert(0, compressed)
+        self.keep(root.desc, compressed)
