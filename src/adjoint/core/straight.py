@@ -10,16 +10,22 @@ from __future__ import annotations
 import sys
 from _thread import allocate_lock  # without the module around it, which an import need not load
 from heapq import heappop, heappush
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adjoint._later import Later
 from adjoint.array.descriptor import ARRAY
 from adjoint.array.kernels import tiles
 from adjoint.core.fitting import add_in_place, fit, own
 from adjoint.core.native import core as native
 from adjoint.core.node import AccumulateGrad, Node, OutEdge
 from adjoint.core.tensor_base import birthplace, make_tensor
+
+if TYPE_CHECKING:
+    from adjoint.core import tiled
+else:
+    tiled = Later("adjoint.core.tiled")
 
 __all__ = ["flush_lock", "run_straight"]
 
@@ -72,6 +78,12 @@ def _run_straight(
                 heappush(heap, -node.seq)
                 return entries, heap, leaves
             plan = node.plan
+            if not plan.exact and type(g) is np.ndarray and g.size >= tiles.LARGE:
+                waiting = run_large(node, g, keep, entries, leaves, needed, -heap[0] if heap else 0)
+                if waiting is not None:
+                    for number in waiting:
+                        heappush(heap, number)
+                    break
             try:
                 r = plan.pull(node, g)
             except (RuntimeWarning, FloatingPointError):  # the user's NumPy turns them into errors
@@ -130,6 +142,19 @@ def _run_straight(
         r = g = h = None  # what only the leaves hold they may keep
         _flush(leaves)
     return None
+
+
+def run_large(
+    node: Node,
+    g: Any,
+    keep: bool,
+    entries: dict[int, list[Any]],
+    leaves: dict[Any, Any],
+    needed: set[int] | None,
+    youngest: int,
+) -> list[int] | None:
+    """Run ``node`` and those after it tile by tile, if that is to be had (core/tiled.py)."""
+    return tiled.run_region(node, g, keep, entries, leaves, needed, youngest, _arrive)
 
 
 def _arrive(edge: Any, h: Any, heap: list[int], entries: Any, leaves: Any) -> None:
@@ -211,6 +236,7 @@ if native is not None:
         plus=_plus,
         add_to=tiles.add_to,
         own=own,
+        run_large=run_large,
         add_in_place=add_in_place,
         lock=flush_lock.acquire,
         release=flush_lock.release,

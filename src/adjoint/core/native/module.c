@@ -31,7 +31,7 @@ static Given GIVEN[] = {
     {"Counter", (PyObject **)&counter_type}, {"Tensor", (PyObject **)&S.Tensor},
     VALUE(apply), VALUE(describe), VALUE(tie_view), VALUE(numpy),
     VALUE(make_tensor), VALUE(pull_quietly), VALUE(fit), VALUE(own), VALUE(add_in_place),
-    VALUE(plus), VALUE(add_to), VALUE(lock), VALUE(release), VALUE(mode), VALUE(sequence),
+    VALUE(plus), VALUE(add_to), VALUE(run_large), VALUE(lock), VALUE(release), VALUE(mode), VALUE(sequence),
     VALUE(types), VALUE(warnings), VALUE(ignored), VALUE(born), {NULL, NULL},
 };
 

@@ -25,7 +25,7 @@ typedef struct {
     PyTypeObject *Descriptor, *Plan;
     /* Python's side of the same work */
     PyObject *apply, *describe, *tie_view, *numpy;   /* calls */
-    PyObject *make_tensor, *pull_quietly, *fit, *own, *add_in_place, *plus, *add_to; /* walks */
+    PyObject *make_tensor, *pull_quietly, *fit, *own, *add_in_place, *plus, *add_to, *run_large; /* walks */
     PyObject *lock, *release;
     /* values */
     PyObject *mode, *sequence, *types, *warnings, *ignored, *born;

@@ -6,6 +6,7 @@
 #include "state.h"
 
 #define BIG (1 << 16) /* elements from which a sum may be worth making in place */
+#define LARGE (1 << 21) /* elements from which several nodes may be run at once, in Python (tiles.LARGE) */
 #define MOST 64       /* operands of a node that are pulled without Python */
 
 typedef struct {
@@ -336,13 +337,36 @@ failed:
     return -1;
 }
 
+/* Run a node and those after it tile by tile, if Python finds that it pays (core/tiled.py): 1, 0 or -1. */
+static int run_large(Walk *walk, PyObject *node, PyObject *g, int keep) {
+    if (Py_TYPE(g) != &PyArray_Type || PyArray_SIZE((PyArrayObject *)g) < LARGE) return 0;
+    Heap *heap = &walk->heap;
+    PyObject *youngest = PyLong_FromLongLong(heap->count ? heap->items[0] : 0), *waiting = NULL;
+    if (youngest == NULL) return -1;
+    waiting = PyObject_CallFunctionObjArgs(
+        S.run_large, node, g, keep ? Py_True : Py_False, walk->entries, walk->leaves,
+        walk->needed ? walk->needed : Py_None, youngest, NULL);
+    Py_DECREF(youngest);
+    if (waiting == NULL) return -1;
+    int done = waiting != Py_None;
+    for (Py_ssize_t i = 0; done > 0 && i < PyList_GET_SIZE(waiting); i++) /* numbers, negated */
+        if (push(heap, -PyLong_AsLongLong(PyList_GET_ITEM(waiting, i))) < 0) done = -1;
+    Py_DECREF(waiting);
+    return done;
+}
+
 /* Run one node with its cotangent; both references are taken over. */
 static int run_node(Walk *walk, PyObject *node, PyObject *g, int keep, PyObject **next,
                     PyObject **carried) {
     PyObject *found[MOST] = {NULL}, **room = found, *edges = Py_NewRef(SLOT(node, S.n_edges));
     Py_ssize_t count = PyTuple_GET_SIZE(edges);
     Facts facts;
-    int failed = -1;
+    int failed = run_large(walk, node, g, keep);
+    if (failed) {
+        failed = failed < 0 ? failed : 0;
+        goto end;
+    }
+    failed = -1;
     if (count > MOST && (room = PyMem_Calloc(count, sizeof(PyObject *))) == NULL) {
         PyErr_NoMemory();
         goto end;
