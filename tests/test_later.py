@@ -33,9 +33,10 @@ LATER = """
     array.traced autograd.differences autograd.forward_ad autograd.function_forward
     autograd.function_pattern autograd.function_vmap autograd.functional
     autograd.gradcheck_jacobians autograd.gradcheck_report autograd.graph core.anomaly
-    core.anomaly_report cuda derivatives func functorch nn ops.activation ops.adaptive_pool
-    ops.classes ops.conv ops.create_legacy ops.einsum ops.embedding ops.ledger ops.loss ops.norm
-    ops.pad ops.pool ops.random_sampling ops.unfold optim printing sparse testing utils viz
+    core.anomaly_report core.tiled cuda derivatives func functorch nn ops.activation
+    ops.adaptive_pool ops.classes ops.conv ops.create_legacy ops.einsum ops.embedding ops.ledger
+    ops.loss ops.norm ops.pad ops.pool ops.random_sampling ops.unfold optim printing sparse testing
+    utils viz
 """.split()
 
 # Of the standard library and beyond; NumPy may have loaded some, and then they cost nothing.
