@@ -15,6 +15,7 @@ import numpy as np
 from adjoint.array import numpy_
 from adjoint.array.descriptor import SCALAR, Descriptor, describe, library_of
 from adjoint.core import mode as modes
+from adjoint.core.half import half_of, rounded, widened
 from adjoint.core.mode import get_mode
 from adjoint.core.node import AccumulateGrad, Node
 from adjoint.core.plan import tensor_world
@@ -39,10 +40,14 @@ def fit(g: Any, desc: Descriptor, node: Node, raw: bool) -> Any:
             g = library.settle(g, desc)
             xp = library_of((g,)) or numpy_
         if g.shape != desc.shape:
+            half = half_of((g,)) if g.dtype.itemsize == 2 else None
+            if half is not None:
+                g = widened(g)
             if type(g) is np.ndarray and g.shape[1:] == desc.shape:  # a bias: rows were added up
                 g = _add_reduce(g, 0, g.dtype)
             else:
                 g = _sum_to(xp, g, desc, node)
+            g = g if half is None else rounded(g, half)
         if g.dtype is not desc.numpy and g.dtype != desc.numpy:
             g = xp.astype(g, desc.numpy)
         return g

@@ -118,7 +118,9 @@ def _rsub_general(xp: Any, input: Array, other: Array) -> Array:
     return other - input
 
 
-@elementwise(lambda xp, g, other: g * other, lambda xp, g, input: g * input, symbol="*")
+@elementwise(
+    lambda xp, g, other: g * other, lambda xp, g, input: g * input, symbol="*", wide_numbers=True
+)
 def mul(xp: Any, input: Array, other: Array) -> Array:
     """Return ``input * other`` with broadcasting."""
     return input * other
@@ -129,6 +131,7 @@ def mul(xp: Any, input: Array, other: Array) -> Array:
     lambda xp, g, input, other: -g * ((input / other) / other),
     to_float=True,
     symbol="/",
+    wide_numbers=True,
 )
 def div(xp: Any, input: Array, other: Array) -> Array:
     """Return ``input / other``, integers in the default floating-point dtype."""

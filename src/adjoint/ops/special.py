@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from adjoint.array.dtypes import BOOL, COMPLEX, INTEGRAL
+from adjoint.core.half import as_taken
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.checks import both, no_integer_division_by_zero, not_for
 from adjoint.ops.families import elementwise
@@ -74,14 +75,14 @@ def _stays(number: Any, input: Tensor) -> bool:
 def remainder(input: Any, other: Any) -> Tensor:
     """Return the remainder of ``input / other``, with the sign of ``other``."""
     if _stays(other, input) and (other or input._desc.dtype.category > 1):
-        return _remainder_number(input, divisor=other)
+        return _remainder_number(input, divisor=as_taken(other, input))
     return _remainder(input, other)
 
 
 def fmod(input: Any, other: Any) -> Tensor:
     """Return the remainder of ``input / other``, with the sign of ``input``."""
     if _stays(other, input) and (other or input._desc.dtype.category > 1):
-        return _fmod_number(input, divisor=other)
+        return _fmod_number(input, divisor=as_taken(other, input))
     return _fmod(input, other)
 
 
