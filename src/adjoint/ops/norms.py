@@ -51,13 +51,16 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
 def _norm_vjp(
     xp: Any, g: Array, input: Array, out: Array, ord: float, axis: Axes, keepdims: bool
 ) -> Array:
-    """Where the norm is 0 its subgradient of least size is taken: 0."""
+    """Where the norm is 0 its subgradient of least size is taken: 0.
+
+    What is masked, and what is multiplied first, decides where second derivatives are nan; it is
+    PyTorch's order.
+    """
     if not keepdims:
         g, out = xp.expand_dims(g, axis), xp.expand_dims(out, axis)
     zero = out == 0
-    safe = xp.where(zero, xp.ones_like(out), out)
     if ord == 2:
-        return xp.where(zero, xp.zeros_like(out), g / safe) * input
+        return g * xp.where(zero, xp.zeros_like(out), input / out)
     if ord == 1:
         return g * xp.sign(input)
     if ord == 0:
@@ -67,8 +70,14 @@ def _norm_vjp(
         hit = xp.astype(same, out.dtype)
         return (g / xp.sum(hit, axis=axis, keepdims=True)) * hit * xp.sign(input)
     size = xp.absolute(input)
-    size = xp.where(size == 0, xp.zeros_like(size), xp.power(size, ord - 1))
-    return (g * xp.where(zero, xp.zeros_like(out), xp.power(safe, 1 - ord))) * xp.sign(input) * size
+    if ord < 1:
+        steep = xp.where(size == 0, xp.zeros_like(size), xp.power(size, ord - 1))
+        return xp.sign(input) * steep * g * xp.power(out, 1 - ord)
+    if ord < 2:
+        scaled = xp.sign(input) * xp.power(size, ord - 1)
+    else:
+        scaled = input * xp.power(size, ord - 2)
+    return scaled * xp.where(zero, xp.zeros_like(out), g / xp.power(out, ord - 1))
 
 
 @reduction(
@@ -136,8 +145,20 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 # ---- running products ----------------------------------------------------------------------------
 
 
-def _cumprod_vjp(xp: Any, g: Array, input: Array, axis: int) -> Array:
-    """d out[j] / d input[i] is the product of input[:j + 1] without input[i]: exact at zeros."""
+def _cumprod_vjp(xp: Any, g: Array, input: Array, out: Array, axis: int) -> Array:
+    """d out[j] / d input[i] is the product of input[:j + 1] without input[i], which is out[j] over
+    input[i] where no element is 0.
+
+    What is not chosen is computed of ones: no nan of it enters a second derivative.
+    """
+    some = xp.any(input == 0, axis=tuple(range(len(input.shape))), keepdims=True)
+    one = xp.ones_like(input)
+    products = xp.flip(g * xp.where(some, one, out), (axis,))
+    plain = xp.flip(xp.cumsum(products, axis), (axis,)) / xp.where(some, one, input)
+    return xp.where(some, _cumprod_at_zeros(xp, g, xp.where(some, input, one), axis), plain)
+
+
+def _cumprod_at_zeros(xp: Any, g: Array, input: Array, axis: int) -> Array:
     n = input.shape[axis]
     last = len(input.shape)
     moved = xp.swapaxes(input, axis, -1)
