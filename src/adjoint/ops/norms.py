@@ -60,7 +60,7 @@ def _norm_vjp(
         g, out = xp.expand_dims(g, axis), xp.expand_dims(out, axis)
     zero = out == 0
     if ord == 2:
-        return g * xp.where(zero, xp.zeros_like(out), input / out)
+        return input * (g * xp.where(zero, xp.zeros_like(out), 1 / out))
     if ord == 1:
         return g * xp.sign(input)
     if ord == 0:
