@@ -92,7 +92,7 @@ ELEMENTWISE = (
 
 PAIRS = (
     _one(
-        "add atan2 div hypot logaddexp maximum minimum mul sub fmod remainder",
+        "add atan2 div hypot logaddexp maximum minimum mul sub fmod fmax fmin remainder",
         shapes=(ROWS, ROWS),
         low=0.5,
     )
@@ -154,7 +154,7 @@ REDUCTIONS = (
         f"{name}_along": Case(called(name, 1))
         for name in (
             "sum mean amax amin argmax argmin std var max min median softmax log_softmax "
-            "cumsum sort"
+            "cumsum cummax cummin sort mode"
         ).split()
     }
     | {
@@ -181,6 +181,7 @@ REDUCTIONS = (
         "softmin": Case(called("F.softmin", 1), ulps=0.5),
         "trace": Case(called("trace"), (SQUARE,)),
         "aminmax": Case(lambda t, x: tuple(t.aminmax(x, dim=1))),
+        "logcumsumexp": Case(called("logcumsumexp", 1), ulps=1),
         "kthvalue": Case(called("kthvalue", 2)),
         "topk": Case(called("topk", 2)),
     }

@@ -127,7 +127,8 @@ FIRST_ONLY: dict[str, Function] = {
 BINARY: dict[str, Function] = {
     name: called(name)
     for name in (
-        "add atan2 div fmod hypot logaddexp max maximum min minimum mul pow remainder sub xlogy"
+        "add atan2 div fmax fmin fmod hypot logaddexp max maximum min minimum mul pow remainder "
+        "sub xlogy"
     ).split()
 } | {
     "div_floor": called("div", rounding_mode="floor"),
@@ -189,8 +190,8 @@ REDUCED: dict[str, Function] = (
         **{
             f"{name}_along": called(name, 0)
             for name in (
-                "amax amin argmax argmin argsort cumsum log_softmax logsumexp max mean median min "
-                "softmax sort sum var"
+                "amax amin argmax argmin argsort cummax cummin cumsum log_softmax "
+                "logsumexp max mean median min softmax sort sum var"
             ).split()
         },
         **{f"norm_{p}": called("norm", p) for p in (1, INF, -INF)},
@@ -205,6 +206,12 @@ REDUCED: dict[str, Function] = (
         "var_of_one_biased": lambda t, x: t.var(x[:1], unbiased=False),
         "var_with_a_large_correction": lambda t, x: quiet(lambda: t.var(x, correction=9)),
         "var_along_one": lambda t, x: quiet(lambda: t.var(x.reshape(4, 1), 1)),
+        **{
+            f"{name}_{way}": called(name, 0.3, interpolation=way)
+            for name in ("quantile", "nanquantile")
+            for way in ("linear", "lower", "higher", "midpoint", "nearest")
+        },
+        "quantiles": lambda t, x: t.quantile(x, t.tensor([0.0, 0.4, 1.0], dtype=x.dtype), 0, True),
         "mse_loss": loss("mse_loss"),
         "l1_loss": loss("l1_loss"),
     }
@@ -228,6 +235,7 @@ MORE_REDUCED: dict[str, Function] = {
     ),
 }
 REDUCED_FIRST_ONLY: dict[str, Function] = {
+    "logcumsumexp": called("logcumsumexp", 0),
     "smooth_l1_loss": loss("smooth_l1_loss"),
     "huber_loss": loss("huber_loss"),
 }
@@ -241,6 +249,9 @@ PRODUCTS: dict[str, Function] = {
     "cumprod_of_rows": lambda t, x: t.cumprod(t.stack([x, x.flip((0,)), x * 2]), 1),
 }
 FINITE: dict[str, Function] = {
+    "logcumsumexp": called("logcumsumexp", 0),
+    "mode": called("mode"),
+    "mode_of_rows": lambda t, x: t.mode(t.stack([x, x.flip((0,)), x * 0]), 0, True),
     "smooth_l1_loss": loss("smooth_l1_loss"),
     "huber_loss": loss("huber_loss"),
 }

@@ -175,6 +175,8 @@ argmax = np.argmax
 argmin = np.argmin
 cumprod = np.cumprod
 cumsum = np.cumsum
+logcumsumexp = accumulate.logcumsumexp
+running_extreme = accumulate.running_extreme
 
 
 # ---- shape ---------------------------------------------------------------------------------------

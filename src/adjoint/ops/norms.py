@@ -11,6 +11,7 @@ from typing import Any
 
 from adjoint.array import dtypes
 from adjoint.ops.arguments import Dims, canonical_dim, canonical_dims
+from adjoint.ops.checks import not_for
 from adjoint.ops.families import general, operator, reduction
 from adjoint.ops.pointwise import mul, sub
 from adjoint.ops.reduce import _spread_options, _std, _std_vjp, _var, _var_vjp, sum
@@ -19,6 +20,9 @@ from adjoint.ops.view import reshape
 Array = Any
 Tensor = Any
 Axes = tuple[int, ...]
+
+
+_real_logarithms = not_for("logcumsumexp_out_cpu", dtypes.BOOL, dtypes.INTEGRAL, dtypes.COMPLEX)
 
 
 def _logsumexp_vjp(
@@ -43,6 +47,33 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     if input._desc.dtype.category < dtypes.FLOATING:
         input = input.to(dtypes.get_default_dtype())
     return _logsumexp(input, axis=canonical_dims(dim, input.ndim), keepdims=keepdim)
+
+
+def _logcumsumexp_vjp(xp: Any, g: Array, input: Array, out: Array, axis: int) -> Array:
+    """d out[j] / d input[i] is exp(input[i] - out[j]) for j >= i."""
+    last = len(input.shape)
+    rows = xp.expand_dims(xp.swapaxes(input, axis, -1), (last,))
+    after = rows - xp.expand_dims(xp.swapaxes(out, axis, -1), (last - 1,))
+    one = xp.ones_like(after)
+    shares = xp.exp(xp.where(xp.triu(one, 0) == 1, after, one * -math.inf))
+    summed = xp.sum(shares * xp.expand_dims(xp.swapaxes(g, axis, -1), (last - 1,)), axis=(last,))
+    return xp.swapaxes(summed, axis, -1)
+
+
+@operator("general", (_logcumsumexp_vjp,), saved_names={"axis": "dim"}, check=_real_logarithms)
+def _logcumsumexp(xp: Any, input: Array, *, axis: int) -> Array:
+    """Return ``log(cumsum(exp(input)))`` along an axis."""
+    return xp.logcumsumexp(input, axis)
+
+
+def logcumsumexp(input: Tensor, dim: int) -> Tensor:
+    """Return the logarithm of the running sum of the exponentials along ``dim``.
+
+    Raises: NotImplementedError for integers, and for complex numbers.
+    """
+    axis = canonical_dim(dim, input.ndim)
+    _real_logarithms((input,))
+    return _logcumsumexp(input, axis=axis) if input.ndim else input.clone()
 
 
 # ---- norms ---------------------------------------------------------------------------------------

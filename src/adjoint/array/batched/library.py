@@ -123,6 +123,7 @@ argmax = argument("argmax")
 argmin = argument("argmin")
 cumprod = along("cumprod")
 cumsum = along("cumsum")
+logcumsumexp = along("logcumsumexp")
 
 # ---- what looks at the last axes only ------------------------------------------------------------
 
@@ -166,6 +167,7 @@ permute_dims = movement.permute_dims
 reshape = movement.reshape
 roll = movement.roll
 rot90 = movement.rot90
+running_extreme = movement.running_extreme
 sort = movement.sort
 squeeze = movement.squeeze
 swapaxes = movement.swapaxes
