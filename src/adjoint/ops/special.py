@@ -317,7 +317,7 @@ def xlogy(xp: Any, input: Array, other: Array) -> Array:
 
 def _logit_vjp(xp: Any, g: Array, input: Array) -> Array:
     outside = (input < 0) | (input > 1)
-    return xp.where(outside, xp.ones_like(input) * math.nan, g / (input * (1 - input)))
+    return g / xp.where(outside, xp.ones_like(input) * math.nan, input * (1 - input))
 
 
 @elementwise(_logit_vjp, to_float=True, node="LogitBackward0")
