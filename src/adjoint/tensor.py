@@ -189,6 +189,8 @@ class Tensor(TensorInplace):
     addcmul = special.addcmul
     addcdiv = special.addcdiv
     hypot = special.hypot
+    fmax = piecewise.fmax
+    fmin = piecewise.fmin
     logaddexp = special.logaddexp
     asinh = arcsinh = special.asinh
     acosh = arccosh = special.acosh
@@ -221,12 +223,17 @@ class Tensor(TensorInplace):
     topk = sorting.topk
     kthvalue = sorting.kthvalue
     median = sorting.median
+    cummax = sorting.cummax
+    cummin = sorting.cummin
+    mode = sorting.mode
+    nanquantile = quantile = Method("adjoint.ops.quantile")
     softmax = softmaxes.softmax
     log_softmax = softmaxes.log_softmax
     bernoulli = multinomial = Method("adjoint.ops.random_sampling")
     logsumexp = norms.logsumexp
     norm = norms.norm
     dist = norms.dist
+    logcumsumexp = norms.logcumsumexp
     cumprod = norms.cumprod
     outer = ger = norms.outer
     nansum = norms.nansum

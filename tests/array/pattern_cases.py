@@ -67,8 +67,9 @@ UNARY = (
 ).split()
 HOLOMORPHIC = "conj cos exp log sin sqrt tanh absolute abs2 sign angle real imag copy".split()
 BINARY = (
-    "arctan2 divide floor_divide fmod hypot logaddexp maximum minimum remainder power greater "
-    "greater_equal less less_equal sigmoid_backward tanh_backward threshold_backward make_complex"
+    "arctan2 trunc_divide floor_divide fmod hypot logaddexp maximum minimum remainder power "
+    "greater greater_equal less less_equal sigmoid_backward tanh_backward threshold_backward "
+    "make_complex"
 ).split()
 BITWISE = "bitwise_and bitwise_or bitwise_xor left_shift right_shift".split()
 LOGICAL = "logical_and logical_or logical_xor".split()
@@ -97,6 +98,8 @@ CASES: dict[str, list[Call]] = {
     "argmin": [call(A), call(A, 0)],
     "cumprod": [call(array(2, 4), 1), call(A, 0)],
     "cumsum": [call(array(2, 7), 1), call(A, -2)],
+    "logcumsumexp": [call(array(2, 7), 1), call(A, -2)],
+    "running_extreme": [call(array(2, 4), 1, True), call(A, 0, False)],
     "sort": [call(array(2, 4), 1, False, True), call(A, 0, True, True)],
     "as_strided": [call(A, (3, 2), (1, 2), 1), call(array(6), (4, 3), (1, 1), 0)],
     "broadcast_to": [call(ROW, (2, 3)), call(SCALAR, (2, 2)), call(Z, (2, 2, 3))],
@@ -193,7 +196,8 @@ for _name in ("sum", "mean", "prod"):
 # Names whose pattern is exactly where the derivative is not zero, for values as here.
 EXACT = sorted(
     set(CASES)
-    - set("maximum minimum max min clip sort max_pool max_pool_values threshold_backward".split())
+    - set("maximum minimum max min clip sort running_extreme max_pool max_pool_values".split())
+    - {"threshold_backward"}
     - {"sigmoid_backward", "where", "hypot", "absolute", "conj", "abs2", "sign", "angle", "fmod"}
     - {"remainder", "power"}
 )

@@ -108,6 +108,8 @@ ROWS: list[OpCase] = [
     unary("frac", lambda a: a - np.trunc(a), "fraction"),
     binary("maximum", np.maximum),
     binary("minimum", np.minimum),
+    binary("fmax", np.fmax),
+    binary("fmin", np.fmin),
     row(
         "clamp",
         [

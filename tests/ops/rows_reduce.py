@@ -66,6 +66,21 @@ def _topk(a: Any, k: int, axis: int, largest: bool) -> tuple[Any, Any]:
     return found.take(range(k), axis), order.take(range(k), axis)
 
 
+def _running(a: Any, axis: int, sign: int = 1) -> tuple[Any, Any]:
+    moved = np.moveaxis(sign * a, axis, 0)
+    where = np.stack([np.argmax(moved[: k + 1], 0) for k in range(len(moved))])
+    where = np.moveaxis(where, 0, axis)
+    return np.take_along_axis(a, where, axis), where
+
+
+def _mode(a: Any, axis: int, keepdims: bool) -> tuple[Any, Any]:
+    def last(row: Any) -> Any:
+        found, counts = np.unique(row, return_counts=True)
+        return np.flatnonzero(row == found[counts.argmax()])[-1]
+
+    return _picked(a, np.apply_along_axis(last, axis, a), axis, keepdims)
+
+
 def _norm(a: Any, ord: float, axis: Any, keepdims: bool) -> Any:
     size = np.abs(a)
     if np.isinf(ord):
@@ -108,6 +123,10 @@ ROWS: list[OpCase] = [
         [(A, {"axis": 0}), (_with_zeros((1, 1)), {"axis": 1}), (_with_zeros((0, 0)), {"axis": 0})],
         np.cumprod,
     ),
+    row("logcumsumexp", [(A, {"axis": 0}), (CUBE, {"axis": 1})], np.logaddexp.accumulate),
+    row("cummax", [(A, {"axis": 0}), (CUBE, {"axis": 1})], lambda a, axis: _running(a, axis)),
+    row("cummin", [(A, {"axis": 0}), (CUBE, {"axis": 1})], lambda a, axis: _running(a, axis, -1)),
+    row("mode", along_one(), _mode),
     row("max_all", along()[:1], np.max),
     row("min_all", along()[:1], np.min),
     row("amax", along(), np.max),

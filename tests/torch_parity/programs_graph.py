@@ -54,6 +54,12 @@ SAVING: dict[str, Any] = {
     "where": lambda x, y: x.where(x.detach() > 2, y),
     "atan2": lambda x, y: x.atan2(y),
     "maximum": lambda x, y: x.maximum(y),
+    "fmax": lambda x, y: x.fmax(y),
+    "fmin": lambda x, y: x.fmin(y),
+    "logcumsumexp": lambda x, y: x.logcumsumexp(1),
+    "cummax": lambda x, y: x.cummax(1)[0],
+    "cummin": lambda x, y: x.cummin(1)[0],
+    "mode": lambda x, y: x.mode(1)[0],
     "var": lambda x, y: x.var(),
 }
 

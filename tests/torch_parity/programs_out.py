@@ -15,7 +15,7 @@ UNARY = """
     var amax amin argmax argmin nonzero aminmax
 """
 BINARY = """
-    add atan2 div eq floor_divide fmod ge gt hypot le logaddexp logical_and logical_or
+    add atan2 div eq floor_divide fmax fmin fmod ge gt hypot le logaddexp logical_and logical_or
     logical_xor lt maximum minimum mul ne pow remainder sub xlogy
 """
 INTEGERS = """
@@ -49,6 +49,8 @@ CALLS: dict[str, Callable[..., Any]] = {
     "clamp_max": lambda t, a, **out: t.clamp_max(a, 0.2, **out),
     "clamp_min": lambda t, a, **out: t.clamp_min(a, 0.2, **out),
     "complex": lambda t, a, **out: t.complex(a, a, **out),
+    "cummax": lambda t, a, **out: t.cummax(a, 0, **out),
+    "cummin": lambda t, a, **out: t.cummin(a, 0, **out),
     "cumprod": lambda t, a, **out: t.cumprod(a, 0, **out),
     "cumsum": lambda t, a, **out: t.cumsum(a, 0, **out),
     "diag": lambda t, a, **out: t.diag(a, **out),
@@ -57,6 +59,10 @@ CALLS: dict[str, Callable[..., Any]] = {
     "index_add": lambda t, a, **out: t.index_add(a, 0, t.tensor([2, 0, 2]), a, **out),
     "index_copy": lambda t, a, **out: t.index_copy(a, 0, t.tensor([2]), a[:1], **out),
     "index_select": lambda t, a, **out: t.index_select(a, 0, t.tensor([2]), **out),
+    "logcumsumexp": lambda t, a, **out: t.logcumsumexp(a, 0, **out),
+    "mode": lambda t, a, **out: t.mode(a, 0, **out),
+    "nanquantile": lambda t, a, **out: t.nanquantile(a, 0.3, 0, **out),
+    "quantile": lambda t, a, **out: t.quantile(a, 0.3, 0, **out),
     "kthvalue": lambda t, a, **out: t.kthvalue(a, 2, 0, **out),
     "lerp": lambda t, a, **out: t.lerp(a, a + 1, 0.3, **out),
     "log_softmax": lambda t, a, **out: t.log_softmax(a, 0, **out),

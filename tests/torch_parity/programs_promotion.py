@@ -30,6 +30,8 @@ BINARY = {
     "div_floor": lambda t, a, b: t.div(a, b, rounding_mode="floor"),
     "div_trunc": lambda t, a, b: t.div(a, b, rounding_mode="trunc"),
     "maximum": lambda t, a, b: t.maximum(a, b),
+    "fmax": lambda t, a, b: t.fmax(a, b),
+    "fmin": lambda t, a, b: t.fmin(a, b),
     "minimum": lambda t, a, b: t.minimum(a, b),
     "atan2": lambda t, a, b: t.atan2(a, b),
     "hypot": lambda t, a, b: t.hypot(a, b),
@@ -48,7 +50,18 @@ BINARY = {
     "result_type": lambda t, a, b: t.result_type(a, b),
     "isclose": lambda t, a, b: t.isclose(a, b),
 }
-TENSORS_ONLY = ("maximum", "minimum", "atan2", "hypot", "logical_and", "cat", "stack", "isclose")
+TENSORS_ONLY = (
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "atan2",
+    "hypot",
+    "logical_and",
+    "cat",
+    "stack",
+    "isclose",
+)
 
 IN_PLACE = {
     "iadd": lambda t, a, b: a.add_(b),

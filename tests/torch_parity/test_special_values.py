@@ -126,7 +126,10 @@ FIRST_ONLY: dict[str, Function] = {
 
 BINARY: dict[str, Function] = {
     name: called(name)
-    for name in "add atan2 div hypot max maximum min minimum mul pow remainder sub xlogy".split()
+    for name in (
+        "add atan2 div fmax fmin fmod hypot logaddexp max maximum min minimum mul pow remainder "
+        "sub xlogy"
+    ).split()
 } | {
     "div_floor": called("div", rounding_mode="floor"),
     "div_trunc": called("div", rounding_mode="trunc"),
@@ -144,8 +147,6 @@ BINARY: dict[str, Function] = {
     "where": lambda t, a, b: t.where(a > b, a, b),
 }
 BINARY_FIRST_ONLY: dict[str, Function] = {
-    "fmod": called("fmod"),
-    "logaddexp": called("logaddexp"),
     "floor_divide": lambda t, a, b: t.floor_divide(a.detach(), b.detach()),
     "prelu": lambda t, a, b: t.nn.functional.prelu(a.reshape(1, -1), b),
 }
@@ -165,6 +166,14 @@ def loss(name: str) -> Function:
     return function
 
 
+NORMS = (2, 3, 0.1, 0.5, 1.1, 1.5, 2.1, 2.5, 3.5, 4, -0.5, -1, -2)
+
+
+def rows_of(t: Any, x: Any) -> Any:
+    """A row among others, one of them of zeros."""
+    return t.stack([x, x.flip((0,)), x * 0, x + 1])
+
+
 def quiet(call: Callable[[], Any]) -> Any:
     """What a call returns that gives one warning: there are no degrees of freedom."""
     with warnings.catch_warnings():
@@ -181,8 +190,8 @@ REDUCED: dict[str, Function] = (
         **{
             f"{name}_along": called(name, 0)
             for name in (
-                "amax amin argmax argmin argsort cumsum log_softmax logsumexp max mean median min "
-                "softmax sort sum var"
+                "amax amin argmax argmin argsort cummax cummin cumsum log_softmax "
+                "logsumexp max mean median min softmax sort sum var"
             ).split()
         },
         **{f"norm_{p}": called("norm", p) for p in (1, INF, -INF)},
@@ -197,28 +206,52 @@ REDUCED: dict[str, Function] = (
         "var_of_one_biased": lambda t, x: t.var(x[:1], unbiased=False),
         "var_with_a_large_correction": lambda t, x: quiet(lambda: t.var(x, correction=9)),
         "var_along_one": lambda t, x: quiet(lambda: t.var(x.reshape(4, 1), 1)),
+        **{
+            f"{name}_{way}": called(name, 0.3, interpolation=way)
+            for name in ("quantile", "nanquantile")
+            for way in ("linear", "lower", "higher", "midpoint", "nearest")
+        },
+        "quantiles": lambda t, x: t.quantile(x, t.tensor([0.0, 0.4, 1.0], dtype=x.dtype), 0, True),
         "mse_loss": loss("mse_loss"),
         "l1_loss": loss("l1_loss"),
     }
 )
-# Second derivatives differ: see docs/differences.md.
-REDUCED_FIRST_ONLY: dict[str, Function] = {
+MORE_REDUCED: dict[str, Function] = {
     "std": called("std"),
     "std_along": called("std", 0),
     "std_biased": called("std", unbiased=False),
     "std_of_one": lambda t, x: quiet(lambda: t.std(x[:1])),
     "std_of_one_biased": lambda t, x: t.std(x[:1], unbiased=False),
-    **{f"norm_{p}": called("norm", p) for p in ("fro", 2, 3, 0.5, 1.5, -1, -2)},
-    **{f"norm_{p}_along": called("norm", p, 0) for p in (2, 3, 0.5, 1.5, -1, -2)},
+    **{f"norm_{p}": called("norm", p) for p in ("fro", *NORMS)},
+    **{f"norm_{p}_along": called("norm", p, 0) for p in NORMS},
+    **{f"norm_{p}_of_rows": lambda t, x, p=p: t.norm(rows_of(t, x), p, 1) for p in NORMS},
+    **{f"dist_{p}": lambda t, x, p=p: t.dist(x, t.tensor(TARGET, dtype=x.dtype), p) for p in NORMS},
+    "dist_from_itself": lambda t, x: t.dist(x, x.detach(), 3),
+    "std_of_rows": lambda t, x: t.std(rows_of(t, x), 1),
+    "std_and_mean": lambda t, x: t.std_mean(x)[0],
     "normalize": called("F.normalize", dim=0),
+    "cosine_similarity": lambda t, x: t.nn.functional.cosine_similarity(
+        x, t.tensor(TARGET, dtype=x.dtype), 0
+    ),
+}
+REDUCED_FIRST_ONLY: dict[str, Function] = {
+    "logcumsumexp": called("logcumsumexp", 0),
     "smooth_l1_loss": loss("smooth_l1_loss"),
     "huber_loss": loss("huber_loss"),
 }
-# Of finite rows; with infinities and nan see docs/differences.md.
-FINITE: dict[str, Function] = {
+# Of rows without both zeros and what is not finite; for these see docs/differences.md.
+PRODUCTS: dict[str, Function] = {
     "prod": called("prod"),
     "prod_along": called("prod", 0),
+    "prod_of_rows": lambda t, x: t.prod(t.stack([x, x.flip((0,)), x * 2]), 1),
+    "prod_of_columns": lambda t, x: t.prod(t.stack([x, x.flip((0,)), x * 2]), 0, True),
     "cumprod": called("cumprod", 0),
+    "cumprod_of_rows": lambda t, x: t.cumprod(t.stack([x, x.flip((0,)), x * 2]), 1),
+}
+FINITE: dict[str, Function] = {
+    "logcumsumexp": called("logcumsumexp", 0),
+    "mode": called("mode"),
+    "mode_of_rows": lambda t, x: t.mode(t.stack([x, x.flip((0,)), x * 0]), 0, True),
     "smooth_l1_loss": loss("smooth_l1_loss"),
     "huber_loss": loss("huber_loss"),
 }
@@ -329,7 +362,8 @@ def test_two_tensors(function: Function, second: bool, dtype: str) -> None:
 
 @DTYPES
 @pytest.mark.parametrize(
-    ("function", "second"), table((REDUCED, True), (REDUCED_FIRST_ONLY, False))
+    ("function", "second"),
+    table((REDUCED, True), (MORE_REDUCED, True), (REDUCED_FIRST_ONLY, False)),
 )
 def test_rows(function: Function, second: bool, dtype: str) -> None:
     """What is computed of several elements."""
@@ -340,9 +374,68 @@ def test_rows(function: Function, second: bool, dtype: str) -> None:
 @DTYPES
 @pytest.mark.parametrize(("function", "second"), table((FINITE, True)))
 def test_finite_rows(function: Function, second: bool, dtype: str) -> None:
-    """Products of rows with and without zeros."""
+    """Functions of which PyTorch has no second derivative where a row is not finite."""
     rows = [row for row in ROWS if np.isfinite(row).all()]
     wrong = [line for row in rows for line in compare(function, (row,), dtype, second)]
+    assert not wrong, "\n".join(wrong)
+
+
+@DTYPES
+@pytest.mark.parametrize(("function", "second"), table((PRODUCTS, True)))
+def test_products(function: Function, second: bool, dtype: str) -> None:
+    """Products of rows with zeros, or with infinities and nan."""
+    rows = [row for row in ROWS if np.isfinite(row).all() or 0 not in row]
+    wrong = [line for row in rows for line in compare(function, (row,), dtype, second)]
+    assert not wrong, "\n".join(wrong)
+
+
+# Numbers without all their digits, and some whose products and squares are beyond all numbers.
+FAR = {
+    "float32": ((1e-40, -1e-40, 1e-42, 1e-37, -1e-20, 1e-44), (1e38, -1e38, 1e19, 88.0, 1e-4)),
+    "float64": (
+        (1e-310, -1e-310, 1e-320, 1e-300, -1e-160, 1e-319),
+        (1e300, -8e307, 1e154, -1e200, 1e-8),
+    ),
+}
+
+
+@DTYPES
+@pytest.mark.parametrize(("function", "second"), table((UNARY, True), (FIRST_ONLY, False)))
+def test_far_numbers(function: Function, second: bool, dtype: str) -> None:
+    """Functions of each element, at denormal and at huge numbers."""
+    wrong = [line for p in FAR[dtype] for line in compare(function, (p,), dtype, second)]
+    assert not wrong, "\n".join(wrong)
+
+
+@DTYPES
+@pytest.mark.parametrize(("function", "second"), table((BINARY, True)))
+def test_pairs_with_far_numbers(function: Function, second: bool, dtype: str) -> None:
+    """Functions of two elements, one of them denormal or huge."""
+    wrong = []
+    for row, (tiny, huge) in itertools.product(PAIRS, zip(*FAR[dtype])):
+        for point in (tiny, huge):
+            wrong += compare(function, (row, (point,) * len(row)), dtype, second)
+    assert not wrong, "\n".join(wrong)
+
+
+TINY_ROWS = {
+    "float32": ((1e-40, 1e-45, 0.0, 0.0), (1e-40, 1e-40, 2.0, 0.0), (-1e-40, 1.0, 2.0, 3.0)),
+    "float64": ((1e-310, 1e-320, 0.0, 0.0), (1e-310, 1e-310, 2.0, 0.0), (-1e-310, 1.0, 2.0, 3.0)),
+}
+
+
+@DTYPES
+@pytest.mark.parametrize(
+    "function",
+    [
+        f
+        for name, f in (REDUCED | MORE_REDUCED).items()
+        if not name.startswith(("kth", "std", "var_with"))
+    ],
+)
+def test_rows_of_tiny_numbers(function: Function, dtype: str) -> None:
+    """What is computed of several elements, some denormal; variances vanish earlier here."""
+    wrong = [line for row in TINY_ROWS[dtype] for line in compare(function, (row,), dtype, True)]
     assert not wrong, "\n".join(wrong)
 
 

@@ -36,7 +36,6 @@ ceil = np.ceil
 conj = np.conjugate
 cos = np.cos
 cosh = np.cosh
-divide = np.divide
 exp = np.exp
 exp2 = np.exp2
 expm1 = np.expm1
@@ -78,6 +77,7 @@ where = np.where
 
 sign = steps.sign
 remainder = steps.remainder
+trunc_divide = steps.trunc_divide
 power = steps.power
 threshold_backward = steps.threshold_backward
 
@@ -175,6 +175,8 @@ argmax = np.argmax
 argmin = np.argmin
 cumprod = np.cumprod
 cumsum = np.cumsum
+logcumsumexp = accumulate.logcumsumexp
+running_extreme = accumulate.running_extreme
 
 
 # ---- shape ---------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ Array = Any
 
 _FEW = 4096  # elements up to which SciPy is faster
 _PIECE = 1 << 14
+_TINY = np.finfo(np.float64).tiny
 _ONE, _LAST = np.float32(1), np.float32(4)  # from 4 on the nearest number is 1
 _SIGN = np.uint32(1 << 31)
 _BELOW = np.array(
@@ -102,7 +103,12 @@ def erfinv(x: Array) -> Array:
 
 def lgamma(x: Array) -> Array:
     """The logarithm of the absolute value of the gamma function."""
-    return _scipy("special").gammaln(x).astype(x.dtype, copy=False)
+    made = _scipy("special").gammaln(x)
+    size = np.abs(x)
+    tiny = size < _TINY  # where 1 / x overflows, and the function is its logarithm
+    if np.any(tiny):
+        made = np.where(tiny, -np.log(size), made)
+    return made.astype(x.dtype, copy=False)
 
 
 def polygamma(n: int, x: Array) -> Array:

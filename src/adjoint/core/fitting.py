@@ -15,6 +15,7 @@ import numpy as np
 from adjoint.array import numpy_
 from adjoint.array.descriptor import SCALAR, Descriptor, describe, library_of
 from adjoint.core import mode as modes
+from adjoint.core.half import half_of, rounded, widened
 from adjoint.core.mode import get_mode
 from adjoint.core.node import AccumulateGrad, Node
 from adjoint.core.plan import tensor_world
@@ -33,19 +34,11 @@ def fit(g: Any, desc: Descriptor, node: Node, raw: bool) -> Any:
     Here broadcasting and promotion are undone; no rule mentions them.
     """
     if raw:
-        xp = numpy_ if isinstance(g, np.ndarray | np.generic) else g.array_library
-        if xp is not numpy_:
-            library = xp
-            g = library.settle(g, desc)
-            xp = library_of((g,)) or numpy_
-        if g.shape != desc.shape:
-            if type(g) is np.ndarray and g.shape[1:] == desc.shape:  # a bias: rows were added up
-                g = _add_reduce(g, 0, g.dtype)
-            else:
-                g = _sum_to(xp, g, desc, node)
-        if g.dtype is not desc.numpy and g.dtype != desc.numpy:
-            g = xp.astype(g, desc.numpy)
-        return g
+        try:
+            return _fit_raw(g, desc, node)
+        except (RuntimeWarning, FloatingPointError):  # the user's NumPy turns them into errors
+            with np.errstate(all="ignore"):
+                return _fit_raw(g, desc, node)
     if g._desc is desc:
         return g
     if g._desc.type.levels:
@@ -55,6 +48,26 @@ def fit(g: Any, desc: Descriptor, node: Node, raw: bool) -> Any:
         g = _sum_to(xp, g, desc, node)
     if g._desc.dtype is not desc.dtype:
         g = xp.astype(g, desc.dtype)
+    return g
+
+
+def _fit_raw(g: Any, desc: Descriptor, node: Node) -> Any:
+    xp = numpy_ if isinstance(g, np.ndarray | np.generic) else g.array_library
+    if xp is not numpy_:
+        library = xp
+        g = library.settle(g, desc)
+        xp = library_of((g,)) or numpy_
+    if g.shape != desc.shape:
+        half = half_of((g,)) if g.dtype.itemsize == 2 else None
+        if half is not None:
+            g = widened(g)
+        if type(g) is np.ndarray and g.shape[1:] == desc.shape:  # a bias: rows were added up
+            g = _add_reduce(g, 0, g.dtype)
+        else:
+            g = _sum_to(xp, g, desc, node)
+        g = g if half is None else rounded(g, half)
+    if g.dtype is not desc.numpy and g.dtype != desc.numpy:
+        g = xp.astype(g, desc.numpy)
     return g
 
 

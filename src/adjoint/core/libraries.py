@@ -16,6 +16,7 @@ from adjoint.array.dtypes import FLOATING
 from adjoint.array.silence import restore, silence
 from adjoint.core import mode as modes
 from adjoint.core.duals import open_levels
+from adjoint.core.half import HALVES
 from adjoint.core.mode import set_mode
 from adjoint.core.node import next_seq
 from adjoint.core.op import Op
@@ -151,6 +152,8 @@ def batched(op: Op, operands: tuple[Any, ...], params: dict[str, Any], mode: int
                 if not level.open:
                     return None
         elif kind.xp is not numpy_:
+            return None
+        if kind.dtype in HALVES:
             return None
         if op.variadic or i in op.promoted:
             if first is None:

@@ -34,6 +34,7 @@ import numpy as np
 
 from adjoint.array.descriptor import describe
 from adjoint.core import mode as modes
+from adjoint.core.half import for_rules, rounded
 from adjoint.core.mode import mode_bits
 from adjoint.core.node import Node
 from adjoint.core.plan import Plan, tensor_world
@@ -258,8 +259,8 @@ class MaskedPlan(Plan):
 
     def pull_masked(self, node: Node, g: Any) -> Any:
         """The operands' cotangents as raw arrays."""
-        values = self.raws(node)
-        return self._masked(self.op.library(g, values), g, values, node)
+        g, values, half = for_rules(self.op, g, self.raws(node))
+        return rounded(self._masked(self.op.library(g, values), g, values, node), half)
 
     def pull_tensors(self, node: Node, g: Any) -> Any:
         """The operands' cotangents as Tensors; what is recorded is masked, too."""

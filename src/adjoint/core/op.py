@@ -131,6 +131,8 @@ class Op:
         symbol: str = "",
         straight: bool = True,
         straight_integers: bool = True,
+        own_dtype: bool = False,
+        wide_numbers: bool = False,
     ) -> None:
         operands, parameters, variadic = _parameters(forward)
         self.name = forward.__name__.strip("_")
@@ -147,6 +149,10 @@ class Op:
         self.linear = linear
         self.holomorphic = holomorphic
         self.predicate = predicate
+        # Whether half precision is computed in single (core/half.py); not where nothing is computed
+        # or the dtype itself decides what comes out.
+        self.widens = not (own_dtype or view or predicate)
+        self.wide_numbers = wide_numbers  # whether numbers beside halves are not rounded to them
         self.outputs = outputs
         self.saved_names = saved_names or {}
         # In place (core/inplace.py): a function that writes only the places that change; whether

@@ -27,6 +27,7 @@ from adjoint.array import numpy_
 from adjoint.array.kernels import tiles
 from adjoint.core import errors
 from adjoint.core.duals import copy_tangents, usual_descriptor
+from adjoint.core.half import for_rules, rounded
 from adjoint.core.native import core as native
 from adjoint.core.native import steps
 from adjoint.core.node import Node
@@ -222,8 +223,8 @@ class Plan:
 
     def pull_general(self, node: Node, g: Any) -> Any:
         """The operands' cotangents as raw arrays."""
-        values = self.raws(node)
-        return self._apply(self.op.library(g, values), g, values, node)
+        g, values, half = for_rules(self.op, g, self.raws(node))
+        return rounded(self._apply(self.op.library(g, values), g, values, node), half)
 
     def pull_tensors(self, node: Node, g: Any) -> Any:
         """The operands' cotangents as Tensors, recorded."""

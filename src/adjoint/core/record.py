@@ -21,6 +21,7 @@ from adjoint.core import mode as modes
 from adjoint.core.duals import open_levels
 from adjoint.core.engine import running
 from adjoint.core.forward import push
+from adjoint.core.half import HALVES, half_of, rounded, widened
 from adjoint.core.hooks import NodeHooks
 from adjoint.core.libraries import batched, outside, straight
 from adjoint.core.masked import composed, mark_results, masked, masked_forward
@@ -163,16 +164,22 @@ def compute(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> tuple[
     """Run the forward on raw arrays, after promotion; return its result and the raw operands."""
     raws: list[Any] = []
     xp: Any = None
+    narrow = False
     mode = get_mode()
     for operand in operands:
         if isinstance(operand, TensorBase):
+            narrow = narrow or operand._desc.dtype in HALVES
             if xp is None or operand._desc.type.xp is not numpy_:
                 xp = operand._desc.type.xp
             raws.append(operand._memory() if op.view else operand._array)
         else:
             raws.append(operand)
-    if op.promoted:
-        _promote(op, operands, raws)
+    narrow = _promote(op, operands, raws) if op.promoted else narrow
+    half = None
+    if narrow and op.widens:
+        half = half_of([r for r, o in zip(raws, operands) if isinstance(o, TensorBase)])
+        if half is not None:
+            raws = [widened(raw) for raw in raws]
     if mode & modes.LIBRARIES and xp in (None, numpy_):
         xp = library_of((*raws, *params.values()))
     elif xp not in (None, numpy_):
@@ -194,7 +201,7 @@ def compute(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> tuple[
         raise RuntimeError(mismatch) from error
     finally:
         restore(token)
-    return result, raws
+    return rounded(result, half), raws
 
 
 def _broadcast_mismatch(op: Op, raws: list[Any]) -> str | None:
@@ -261,16 +268,22 @@ def _shared_dtype(op: Op, operands: tuple[Any, ...]) -> dtypes.dtype | None:
     return None if shared is None or shared.category < least else shared
 
 
-def _promote(op: Op, operands: tuple[Any, ...], raws: list[Any]) -> None:
+def _promote(op: Op, operands: tuple[Any, ...], raws: list[Any]) -> bool:
+    """Cast raw operands to their common dtype; whether that has half precision. Numbers are
+    rounded, too, unless the operator's kernel in PyTorch takes them as they are.
+    """
     wanted = common_dtype(op, operands)
     numpy_dtype = wanted.numpy
+    narrow = wanted in HALVES
+    constant = dtypes.float32 if narrow and op.wide_numbers else wanted
     for i in range(len(operands)) if op.variadic else op.promoted:
         operand = operands[i]
         if isinstance(operand, TensorBase):
             if operand._desc.dtype is not wanted:
                 raws[i] = operand._desc.type.xp.astype(raws[i], numpy_dtype)
         elif operand is not None:
-            raws[i] = number_constant(operand, wanted)
+            raws[i] = number_constant(operand, constant)
+    return narrow
 
 
 def number_constant(number: Any, wanted: dtypes.dtype) -> Any:

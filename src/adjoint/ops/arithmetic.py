@@ -34,7 +34,7 @@ def _rounded(xp: Any, input: Array, other: Array, rounding: str) -> Array:
     if rounding == "floor":
         return xp.floor_divide(input, other)
     if input.dtype.kind == "f":
-        return xp.trunc(xp.divide(input, other))
+        return xp.trunc_divide(input, other)
     low = xp.floor_divide(input, other)
     return low + ((low * other != input) & ((input < 0) != (other < 0)))
 

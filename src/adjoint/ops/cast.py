@@ -17,7 +17,7 @@ Tensor = Any
 
 
 # The cotangent is cast back where it leaves the node: dtypes belong to the edges.
-@linear(lambda xp, g: g, holomorphic=False, node="ToCopyBackward0")
+@linear(lambda xp, g: g, holomorphic=False, node="ToCopyBackward0", own_dtype=True)
 def _to_copy(xp: Any, input: Array, *, dtype: Any) -> Array:
     """Return ``input`` in another dtype."""
     return xp.astype(input, dtype)

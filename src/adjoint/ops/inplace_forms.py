@@ -11,6 +11,7 @@ from typing import Any
 
 from adjoint.array import dtypes
 from adjoint.core import mode as modes
+from adjoint.core.half import as_taken
 from adjoint.core.inplace import apply_inplace, bump, check_writable
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node, ViewSink
@@ -84,14 +85,14 @@ def square_(self: Tensor, *others: Any, **named: Any) -> Tensor:
 def remainder_(self: Tensor, other: Any) -> Tensor:
     """Take the remainder of a division (of the divisor's sign) in place."""
     if special._stays(other, self):
-        return _apply(special._remainder_number, self, divisor=other)
+        return _apply(special._remainder_number, self, divisor=as_taken(other, self))
     return _apply(special._remainder, self, other)
 
 
 def fmod_(self: Tensor, other: Any) -> Tensor:
     """Take the remainder of a division (of the dividend's sign) in place."""
     if special._stays(other, self):
-        return _apply(special._fmod_number, self, divisor=other)
+        return _apply(special._fmod_number, self, divisor=as_taken(other, self))
     return _apply(special._fmod, self, other)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from adjoint.array import dtypes
 from adjoint.ops.arguments import Dims, canonical_dim, canonical_dims
+from adjoint.ops.checks import not_for
 from adjoint.ops.families import general, operator, reduction
 from adjoint.ops.pointwise import mul, sub
 from adjoint.ops.reduce import _spread_options, _std, _std_vjp, _var, _var_vjp, sum
@@ -19,6 +20,9 @@ from adjoint.ops.view import reshape
 Array = Any
 Tensor = Any
 Axes = tuple[int, ...]
+
+
+_real_logarithms = not_for("logcumsumexp_out_cpu", dtypes.BOOL, dtypes.INTEGRAL, dtypes.COMPLEX)
 
 
 def _logsumexp_vjp(
@@ -45,19 +49,49 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     return _logsumexp(input, axis=canonical_dims(dim, input.ndim), keepdims=keepdim)
 
 
+def _logcumsumexp_vjp(xp: Any, g: Array, input: Array, out: Array, axis: int) -> Array:
+    """d out[j] / d input[i] is exp(input[i] - out[j]) for j >= i."""
+    last = len(input.shape)
+    rows = xp.expand_dims(xp.swapaxes(input, axis, -1), (last,))
+    after = rows - xp.expand_dims(xp.swapaxes(out, axis, -1), (last - 1,))
+    one = xp.ones_like(after)
+    shares = xp.exp(xp.where(xp.triu(one, 0) == 1, after, one * -math.inf))
+    summed = xp.sum(shares * xp.expand_dims(xp.swapaxes(g, axis, -1), (last - 1,)), axis=(last,))
+    return xp.swapaxes(summed, axis, -1)
+
+
+@operator("general", (_logcumsumexp_vjp,), saved_names={"axis": "dim"}, check=_real_logarithms)
+def _logcumsumexp(xp: Any, input: Array, *, axis: int) -> Array:
+    """Return ``log(cumsum(exp(input)))`` along an axis."""
+    return xp.logcumsumexp(input, axis)
+
+
+def logcumsumexp(input: Tensor, dim: int) -> Tensor:
+    """Return the logarithm of the running sum of the exponentials along ``dim``.
+
+    Raises: NotImplementedError for integers, and for complex numbers.
+    """
+    axis = canonical_dim(dim, input.ndim)
+    _real_logarithms((input,))
+    return _logcumsumexp(input, axis=axis) if input.ndim else input.clone()
+
+
 # ---- norms ---------------------------------------------------------------------------------------
 
 
 def _norm_vjp(
     xp: Any, g: Array, input: Array, out: Array, ord: float, axis: Axes, keepdims: bool
 ) -> Array:
-    """Where the norm is 0 its subgradient of least size is taken: 0."""
+    """Where the norm is 0 its subgradient of least size is taken: 0.
+
+    What is masked, and what is multiplied first, decides where second derivatives are nan; it is
+    PyTorch's order.
+    """
     if not keepdims:
         g, out = xp.expand_dims(g, axis), xp.expand_dims(out, axis)
     zero = out == 0
-    safe = xp.where(zero, xp.ones_like(out), out)
     if ord == 2:
-        return xp.where(zero, xp.zeros_like(out), g / safe) * input
+        return input * (g * xp.where(zero, xp.zeros_like(out), 1 / out))
     if ord == 1:
         return g * xp.sign(input)
     if ord == 0:
@@ -67,8 +101,14 @@ def _norm_vjp(
         hit = xp.astype(same, out.dtype)
         return (g / xp.sum(hit, axis=axis, keepdims=True)) * hit * xp.sign(input)
     size = xp.absolute(input)
-    size = xp.where(size == 0, xp.zeros_like(size), xp.power(size, ord - 1))
-    return (g * xp.where(zero, xp.zeros_like(out), xp.power(safe, 1 - ord))) * xp.sign(input) * size
+    if ord < 1:
+        steep = xp.where(size == 0, xp.zeros_like(size), xp.power(size, ord - 1))
+        return xp.sign(input) * steep * g * xp.power(out, 1 - ord)
+    if ord < 2:
+        scaled = xp.sign(input) * xp.power(size, ord - 1)
+    else:
+        scaled = input * xp.power(size, ord - 2)
+    return scaled * xp.where(zero, xp.zeros_like(out), g / xp.power(out, ord - 1))
 
 
 @reduction(
@@ -136,8 +176,20 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 # ---- running products ----------------------------------------------------------------------------
 
 
-def _cumprod_vjp(xp: Any, g: Array, input: Array, axis: int) -> Array:
-    """d out[j] / d input[i] is the product of input[:j + 1] without input[i]: exact at zeros."""
+def _cumprod_vjp(xp: Any, g: Array, input: Array, out: Array, axis: int) -> Array:
+    """d out[j] / d input[i] is the product of input[:j + 1] without input[i], which is out[j] over
+    input[i] where no element is 0.
+
+    What is not chosen is computed of ones: no nan of it enters a second derivative.
+    """
+    some = xp.any(input == 0, axis=tuple(range(len(input.shape))), keepdims=True)
+    one = xp.ones_like(input)
+    products = xp.flip(g * xp.where(some, one, out), (axis,))
+    plain = xp.flip(xp.cumsum(products, axis), (axis,)) / xp.where(some, one, input)
+    return xp.where(some, _cumprod_at_zeros(xp, g, xp.where(some, input, one), axis), plain)
+
+
+def _cumprod_at_zeros(xp: Any, g: Array, input: Array, axis: int) -> Array:
     n = input.shape[axis]
     last = len(input.shape)
     moved = xp.swapaxes(input, axis, -1)

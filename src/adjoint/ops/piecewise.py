@@ -110,6 +110,38 @@ def minimum(xp: Any, input: Array, other: Array) -> Array:
     return xp.minimum(input, other)
 
 
+def _first_counts(xp: Any, input: Array, other: Array) -> Array:
+    return (input >= other) | xp.isnan(other)
+
+
+def _last_counts(xp: Any, input: Array, other: Array) -> Array:
+    return (input <= other) | xp.isnan(other)
+
+
+@elementwise(
+    lambda xp, g, input, other: xp.where(_first_counts(xp, input, other), g, xp.zeros_like(g)),
+    lambda xp, g, input, other: xp.where(_first_counts(xp, input, other), xp.zeros_like(g), g),
+    check=no_complex_extremes("fmax"),
+)
+def fmax(xp: Any, input: Array, other: Array) -> Array:
+    """Return the larger element of each pair, the other one of nan; of equals the first, which has
+    the whole gradient.
+    """
+    return xp.where(_first_counts(xp, input, other), input, other)
+
+
+@elementwise(
+    lambda xp, g, input, other: xp.where(_last_counts(xp, input, other), g, xp.zeros_like(g)),
+    lambda xp, g, input, other: xp.where(_last_counts(xp, input, other), xp.zeros_like(g), g),
+    check=no_complex_extremes("fmin"),
+)
+def fmin(xp: Any, input: Array, other: Array) -> Array:
+    """Return the smaller element of each pair, the other one of nan; of equals the first, which has
+    the whole gradient.
+    """
+    return xp.where(_last_counts(xp, input, other), input, other)
+
+
 def _inside(xp: Any, g: Array, input: Array, min: Number | None, max: Number | None) -> Array:
     if min is None:
         mask = input <= max

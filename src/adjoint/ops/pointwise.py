@@ -118,7 +118,9 @@ def _rsub_general(xp: Any, input: Array, other: Array) -> Array:
     return other - input
 
 
-@elementwise(lambda xp, g, other: g * other, lambda xp, g, input: g * input, symbol="*")
+@elementwise(
+    lambda xp, g, other: g * other, lambda xp, g, input: g * input, symbol="*", wide_numbers=True
+)
 def mul(xp: Any, input: Array, other: Array) -> Array:
     """Return ``input * other`` with broadcasting."""
     return input * other
@@ -129,6 +131,7 @@ def mul(xp: Any, input: Array, other: Array) -> Array:
     lambda xp, g, input, other: -g * ((input / other) / other),
     to_float=True,
     symbol="/",
+    wide_numbers=True,
 )
 def div(xp: Any, input: Array, other: Array) -> Array:
     """Return ``input / other``, integers in the default floating-point dtype."""
@@ -289,15 +292,15 @@ def atan(xp: Any, input: Array) -> Array:
     return xp.arctan(input)
 
 
-def _over_square(xp: Any, x: Array, input: Array, other: Array) -> Array:
-    """``x`` over the square of the distance from the origin, where PyTorch takes it to be 0."""
+def _over_square(xp: Any, input: Array, other: Array) -> Array:
+    """One over the square of the distance from the origin, where PyTorch takes it to be 0."""
     square = input * input + other * other
-    return xp.where(square == 0, xp.zeros_like(square), x / square)
+    return xp.where(square == 0, xp.zeros_like(square), 1 / square)
 
 
 @elementwise(
-    lambda xp, g, input, other: g * _over_square(xp, other, input, other),
-    lambda xp, g, input, other: g * _over_square(xp, -input, input, other),
+    lambda xp, g, input, other: g * other * _over_square(xp, input, other),
+    lambda xp, g, input, other: g * -input * _over_square(xp, input, other),
     to_float=True,
     check=not_for("atan2_cpu", COMPLEX),
 )
@@ -374,7 +377,7 @@ def relu(xp: Any, input: Array) -> Array:
 
 
 @elementwise(
-    lambda xp, g, input: g * (2 / math.sqrt(math.pi) * xp.exp(-(input * input))),
+    lambda xp, g, input: g * (2 / math.sqrt(math.pi) * xp.exp(-xp.power(input, 2))),
     to_float=True,
     check=not_for("erf_vml_cpu", COMPLEX),
 )

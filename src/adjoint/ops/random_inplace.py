@@ -58,7 +58,12 @@ def _filling(name: str, node: str, forward: Any = None) -> Any:
 
     forward = forward or plain
     forward.__name__ = name
-    rule = general(lambda xp, g: xp.zeros_like(g), jvp=lambda xp, t: xp.zeros_like(t), node=node)
+    rule = general(
+        lambda xp, g: xp.zeros_like(g),
+        jvp=lambda xp, t: xp.zeros_like(t),
+        node=node,
+        own_dtype=True,
+    )
     return rule(forward).op
 
 

@@ -63,7 +63,7 @@ def _sampled(name: str, node: str, operands: int = 1) -> Callable[..., Tensor]:
 
     forward: Any = one if operands == 1 else two
     forward.__name__ = name
-    return general(*(_zeros,) * operands, node=node)(forward)
+    return general(*(_zeros,) * operands, node=node, own_dtype=True)(forward)
 
 
 _normal_mean = _sampled("normal_mean", "NormalBackward1")

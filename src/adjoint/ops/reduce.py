@@ -117,24 +117,38 @@ def mean(
 # ---- products ------------------------------------------------------------------------------------
 
 
-def _prod_vjp(xp: Any, g: Array, input: Array, axis: Axes, keepdims: bool) -> Array:
-    """g times the product of all *other* elements: from the left times from the right, exact at
-    zeros.
+def _prod_vjp(xp: Any, g: Array, input: Array, out: Array, axis: Axes, keepdims: bool) -> Array:
+    """g times the product of all *other* elements, which is the product divided by the element
+    where no element is 0.
+
+    What is not chosen is computed of ones: no nan of it enters a second derivative.
     """
-    g = g if keepdims else xp.expand_dims(g, axis)
+    if not keepdims:
+        g, out = xp.expand_dims(g, axis), xp.expand_dims(out, axis)
+    some = xp.any(input == 0, axis=tuple(range(len(input.shape))), keepdims=True)
+    one = xp.ones_like(input)
+    plain = g * (xp.where(some, xp.ones_like(out), out) / xp.where(some, one, input))
+    return xp.where(some, g * _others(xp, xp.where(some, input, one), axis), plain)
+
+
+def _others(xp: Any, input: Array, axis: Axes) -> Array:
+    """The product of all others for each element, exact at zeros: from the left times from the
+    right.
+    """
     shape = tuple(input.shape)
     n = xp.size(tuple(shape[a] for a in axis))
     rest = tuple(a for a in range(len(shape)) if a not in axis)
     order = (*rest, *axis)
     flat = xp.reshape(xp.permute_dims(input, order), (*(shape[a] for a in rest), n))
     if not n:
-        return xp.broadcast_to(g, shape)
+        return input
     one = xp.ones_like(flat[..., :1])
-    left = xp.concatenate((one, xp.cumprod(flat, -1)[..., :-1]), -1)
-    right = xp.flip(xp.cumprod(xp.flip(flat, (len(rest),)), -1), (len(rest),))
-    right = xp.concatenate((right[..., 1:], one), -1)
+    last = (len(rest),)
+    left = xp.cumprod(xp.concatenate((one, flat[..., :-1]), -1), -1)
+    after = xp.concatenate((one, xp.flip(flat[..., 1:], last)), -1)
+    right = xp.flip(xp.cumprod(after, -1), last)
     others = xp.reshape(left * right, tuple(shape[a] for a in order))
-    return g * xp.permute_dims(others, tuple(int(i) for i in np.argsort(order)))
+    return xp.permute_dims(others, tuple(int(i) for i in np.argsort(order)))
 
 
 @reduction(_prod_vjp, node="ProdBackward0")
@@ -381,9 +395,7 @@ def _var(xp: Any, input: Array, *, axis: Axes, correction: float, keepdims: bool
 def _std_vjp(
     xp: Any, g: Array, input: Array, out: Array, axis: Axes, correction: float, keepdims: bool
 ) -> Array:
-    zero = out == 0
-    safe = xp.where(zero, xp.ones_like(out), out)
-    g = xp.where(zero, xp.zeros_like(out), g / (2 * safe))
+    g = xp.where(out == 0, xp.zeros_like(out), g / (2 * out))
     return _var_vjp(xp, g, input, axis, correction, keepdims)
 
 

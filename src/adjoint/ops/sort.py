@@ -248,6 +248,80 @@ def _median_dim(xp: Any, input: Array, *, axis: int, keepdims: bool) -> tuple[Ar
     return _pick(xp, input, where, axis, keepdims)
 
 
+@general(
+    reduce._pick_vjp,
+    jvp=reduce._pick_jvp,
+    node="ModeBackward0",
+    outputs=2,
+    saved_names={"axis": "dim"},
+    check=not_for("mode_cpu", COMPLEX),
+)
+def _mode(xp: Any, input: Array, *, axis: int, keepdims: bool) -> tuple[Array, Array]:
+    """Return the most frequent elements, of several the smallest, and where the last one stands."""
+    values, order = xp.sort(input, axis, False, True)
+    n = input.shape[axis]
+    lead, shape = (slice(None),) * axis, [1] * input.ndim
+    shape[axis] = n
+    place = np.arange(n).reshape(shape)
+    same = xp.slice(values, (*lead, slice(1, n))) == xp.slice(values, (*lead, slice(0, n - 1)))
+    first = xp.slice(xp.ones_like(values) == 1, (*lead, slice(0, 1)))
+    starts = xp.where(xp.concatenate((first, xp.logical_not(same)), axis), place, 0)
+    runs = place - xp.running_extreme(starts, axis, True)[0]
+    last = xp.argmax(runs, axis, keepdims=True)
+    return _pick(xp, input, xp.take_along_axis(order, last, axis), axis, keepdims)
+
+
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
+    """Return the most frequent element along ``dim`` (of several the smallest) and where it last
+    stands.
+    """
+    axis = _axis(input, dim)
+    if not input.ndim:
+        return RESULT["mode"](*_whole(input))
+    if not input.shape[axis]:
+        raise IndexError(f"mode(): Expected reduction dim {axis} to have non-zero size.")
+    return RESULT["mode"](*_mode(input, axis=axis, keepdims=keepdim))
+
+
+# ---- extremes so far -----------------------------------------------------------------------------
+
+
+def _running(name: str, node: str, largest: bool) -> Any:
+    def forward(xp: Any, input: Array, *, axis: int) -> tuple[Array, Array]:
+        """Return the extremes of all elements up to each, and where they stand."""
+        return xp.running_extreme(input, axis, largest)
+
+    forward.__name__ = f"_{name}"
+    declare = general(
+        lambda xp, g, input, indices, axis: _put_back(xp, g, input.shape, indices, axis),
+        jvp=_take_along,
+        node=node,
+        outputs=2,
+        saved_names={"axis": "dim"},
+        check=not_for(f"{name}_cpu", COMPLEX),
+    )
+    return declare(forward)
+
+
+_cummax = _running("cummax", "CummaxBackward0", True)
+_cummin = _running("cummin", "CumminBackward0", False)
+
+
+def cummax(input: Tensor, dim: int) -> Any:
+    """Return the largest element up to each along ``dim``, and where it stands (the last)."""
+    axis = _axis(input, dim)
+    return RESULT["cummax"](*(_cummax(input, axis=axis) if input.ndim else _whole(input)))
+
+
+def cummin(input: Tensor, dim: int) -> Any:
+    """Return the smallest element up to each along ``dim``, and where it stands (the last)."""
+    axis = _axis(input, dim)
+    return RESULT["cummin"](*(_cummin(input, axis=axis) if input.ndim else _whole(input)))
+
+
+# ---- medians of all ------------------------------------------------------------------------------
+
+
 @general(reduce._share_nan, node="MedianBackward0", check=not_for("median_cpu", BOOL, COMPLEX))
 def _median_all(xp: Any, input: Array, *, axis: Shape, keepdims: bool) -> Array:
     """Return the lower of the middle elements."""

@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from adjoint.array.dtypes import BOOL, COMPLEX, INTEGRAL
+from adjoint.core.half import as_taken
 from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.checks import both, no_integer_division_by_zero, not_for
 from adjoint.ops.families import elementwise
@@ -50,7 +51,7 @@ def _fmod_number(xp: Any, input: Array, *, divisor: Number) -> Array:
 
 @elementwise(
     lambda xp, g: g,
-    lambda xp, g, input, other: -g * xp.trunc(input / other),
+    lambda xp, g, input, other: -g * xp.trunc_divide(input, other),
     node="FmodBackward1",
     check=both(not_for("fmod_cpu", BOOL, COMPLEX), no_integer_division_by_zero),
     straight_integers=False,
@@ -74,14 +75,14 @@ def _stays(number: Any, input: Tensor) -> bool:
 def remainder(input: Any, other: Any) -> Tensor:
     """Return the remainder of ``input / other``, with the sign of ``other``."""
     if _stays(other, input) and (other or input._desc.dtype.category > 1):
-        return _remainder_number(input, divisor=other)
+        return _remainder_number(input, divisor=as_taken(other, input))
     return _remainder(input, other)
 
 
 def fmod(input: Any, other: Any) -> Tensor:
     """Return the remainder of ``input / other``, with the sign of ``input``."""
     if _stays(other, input) and (other or input._desc.dtype.category > 1):
-        return _fmod_number(input, divisor=other)
+        return _fmod_number(input, divisor=as_taken(other, input))
     return _fmod(input, other)
 
 
@@ -218,8 +219,8 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 
 
 
 @elementwise(
-    lambda xp, g, input, out: g * (input / out),
-    lambda xp, g, other, out: g * (other / out),
+    lambda xp, g, input, out: g * input / out,
+    lambda xp, g, other, out: g * other / out,
     to_float=True,
     check=not_for("hypot_cpu", BOOL, INTEGRAL, COMPLEX),
 )
@@ -229,8 +230,8 @@ def hypot(xp: Any, input: Array, other: Array) -> Array:
 
 
 @elementwise(
-    lambda xp, g, input, other: g * xp.sigmoid(input - other),
-    lambda xp, g, input, other: g * xp.sigmoid(other - input),
+    lambda xp, g, input, other: g / (1 + xp.exp(other - input)),
+    lambda xp, g, input, other: g / (1 + xp.exp(input - other)),
     to_float=True,
 )
 def logaddexp(xp: Any, input: Array, other: Array) -> Array:
@@ -241,7 +242,7 @@ def logaddexp(xp: Any, input: Array, other: Array) -> Array:
 # ---- inverse hyperbolic functions ----------------------------------------------------------------
 
 
-@elementwise(lambda xp, g, input: g / xp.sqrt(input * input + 1), to_float=True)
+@elementwise(lambda xp, g, input: g / xp.sqrt(xp.power(input, 2) + 1), to_float=True)
 def asinh(xp: Any, input: Array) -> Array:
     """Return the inverse hyperbolic sine."""
     return xp.arcsinh(input)
@@ -253,7 +254,7 @@ def acosh(xp: Any, input: Array) -> Array:
     return xp.arccosh(input)
 
 
-@elementwise(lambda xp, g, input: g / (1 - input * input), to_float=True)
+@elementwise(lambda xp, g, input: g / (1 - xp.power(input, 2)), to_float=True)
 def atanh(xp: Any, input: Array) -> Array:
     """Return the inverse hyperbolic tangent."""
     return xp.arctanh(input)
@@ -263,7 +264,7 @@ def atanh(xp: Any, input: Array) -> Array:
 
 
 @elementwise(
-    lambda xp, g, input: g * (-2 / math.sqrt(math.pi) * xp.exp(-(input * input))), to_float=True
+    lambda xp, g, input: g * (-2 / math.sqrt(math.pi) * xp.exp(-xp.power(input, 2))), to_float=True
 )
 def erfc(xp: Any, input: Array) -> Array:
     """Return ``1 - erf(input)``, accurate for large input."""
@@ -305,7 +306,7 @@ def polygamma(n: int, input: Tensor) -> Tensor:
     lambda xp, g, input, other: (
         g * xp.where((input == 0) & (other <= 0), xp.zeros_like(other), xp.log(other))
     ),
-    lambda xp, g, input, other: g * (input / other),
+    lambda xp, g, input, other: g * input / other,
     to_float=True,
 )
 def xlogy(xp: Any, input: Array, other: Array) -> Array:

@@ -15,6 +15,7 @@ from adjoint.array import descriptor, dtypes
 from adjoint.array import numpy_ as raw
 from adjoint.core.tensor_base import TensorBase, make_tensor
 from adjoint.ops import (
+    arithmetic,
     arrange,
     batching,
     compare,
@@ -84,6 +85,11 @@ matrix_t = view.t
 where = piecewise.where
 
 
+def trunc_divide(x: Array, y: Any) -> Array:
+    """The quotient without its fractional part."""
+    return arithmetic._div_rounded(x, y, rounding="trunc")
+
+
 def maximum(x: Array, y: Any) -> Array:
     """The larger of each pair."""
     return piecewise.clamp(x, min=y) if not isinstance(y, TensorBase) else piecewise.maximum(x, y)
@@ -136,6 +142,11 @@ def sum(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
 def mean(x: Array, axis: Shape | None = None, keepdims: bool = False) -> Array:
     """The mean over the axes."""
     return reduce._mean_all(x) if axis is None else reduce._mean(x, axis=axis, keepdims=keepdims)
+
+
+def any(x: Array, axis: Shape, keepdims: bool = False) -> Array:
+    """Whether any element along the axes is true."""
+    return reduce._any(x, axis=axis, keepdims=keepdims)
 
 
 def max(x: Array, axis: Shape, keepdims: bool = False) -> Array:

@@ -46,7 +46,6 @@ tan = elementwise("tan")
 tanh = elementwise("tanh")
 trunc = elementwise("trunc")
 arctan2 = elementwise("arctan2")
-divide = elementwise("divide")
 floor_divide = elementwise("floor_divide")
 fmod = elementwise("fmod")
 hypot = elementwise("hypot")
@@ -54,6 +53,7 @@ logaddexp = elementwise("logaddexp")
 maximum = elementwise("maximum")
 minimum = elementwise("minimum")
 remainder = elementwise("remainder")
+trunc_divide = elementwise("trunc_divide")
 where = elementwise("where")
 clip = elementwise("clip")
 nan_to_num = elementwise("nan_to_num")
@@ -123,6 +123,7 @@ argmax = argument("argmax")
 argmin = argument("argmin")
 cumprod = along("cumprod")
 cumsum = along("cumsum")
+logcumsumexp = along("logcumsumexp")
 
 # ---- what looks at the last axes only ------------------------------------------------------------
 
@@ -166,6 +167,7 @@ permute_dims = movement.permute_dims
 reshape = movement.reshape
 roll = movement.roll
 rot90 = movement.rot90
+running_extreme = movement.running_extreme
 sort = movement.sort
 squeeze = movement.squeeze
 swapaxes = movement.swapaxes

@@ -32,6 +32,7 @@ __all__ = [
     "reshape",
     "roll",
     "rot90",
+    "running_extreme",
     "sort",
     "squeeze",
     "swapaxes",
@@ -120,10 +121,21 @@ def along(name: str) -> Callable[..., Array]:
 
 def sort(x: Array, axis: int, descending: bool, stable: bool) -> tuple[Array, Array]:
     """Sorted values and where they stood."""
+    return _ordered("sort", x, axis, descending, stable)
+
+
+def running_extreme(x: Array, axis: int, largest: bool) -> tuple[Array, Array]:
+    """The extreme of all elements up to each, and where it stands."""
+    return _ordered("running_extreme", x, axis, largest)
+
+
+def _ordered(name: str, x: Array, axis: int, *options: bool) -> tuple[Array, Array]:
     if type(x) is not BatchedArray:
-        return numpy_.sort(x, axis, descending, stable)
+        found: tuple[Array, Array] = getattr(below((x,)), name)(x, axis, *options)
+        return found
     value = x.value if x.ndim else x.value.reshape((x.value.shape[0], 1))
-    values, order = below((value,)).sort(value, behind(axis, max(x.ndim, 1)), descending, stable)
+    function = getattr(below((value,)), name)
+    values, order = function(value, behind(axis, max(x.ndim, 1)), *options)
     return BatchedArray(values, x.level), BatchedArray(order, x.level)
 
 

@@ -1,4 +1,5 @@
-"""Adding at places that may be named several times: the transposes of picking by index arrays.
+"""Adding at places that may be named several times: the transposes of picking by index arrays; and
+what accumulates along an axis beside sums and products.
 
 In: NumPy arrays and index expressions.  Out: new arrays. Repeated places are summed in the order in
 which they are named, so that results are the same bits every time. NumPy's ``add.at`` is quick for
@@ -14,12 +15,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["add_at", "counting", "index_add", "scatter_add"]
+__all__ = ["add_at", "counting", "index_add", "logcumsumexp", "running_extreme", "scatter_add"]
 
 Array = Any
 Shape = tuple[int, ...]
 
 _FEW = 2048  # elements up to which add.at costs less than preparing anything
+_maximum: Any = np.maximum.accumulate
+_minimum: Any = np.minimum.accumulate
+_logaddexp: Any = np.logaddexp.accumulate
 _SPARSE = frozenset("fdFDil")  # the element types that sparse products know
 
 
@@ -130,3 +134,23 @@ def scatter_add(g: Array, shape: Shape, index: Array, axis: int) -> Array:
     else:
         np.add.at(made.reshape(-1), flat.reshape(-1), g.reshape(-1))
     return made
+
+
+# ---- along an axis -------------------------------------------------------------------------------
+
+
+def running_extreme(x: Array, axis: int, largest: bool) -> tuple[Array, Array]:
+    """The extreme of all elements up to each, and where it stands: the last of equals; a nan is
+    more extreme than any number.
+    """
+    extreme = (_maximum if largest else _minimum)(x, axis)
+    shape = [1] * x.ndim
+    shape[axis] = x.shape[axis]
+    places = np.arange(x.shape[axis]).reshape(shape)
+    where = _maximum(np.where((x == extreme) | (x != x), places, 0), axis)
+    return np.take_along_axis(x, where, axis), where
+
+
+def logcumsumexp(x: Array, axis: int) -> Array:
+    """``log(cumsum(exp(x)))`` without overflow."""
+    return _logaddexp(x, axis)

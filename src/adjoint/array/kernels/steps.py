@@ -33,6 +33,11 @@ def remainder(x: Array, y: Any) -> Array:
     return made
 
 
+def trunc_divide(x: Array, y: Any) -> Array:
+    """``x / y`` without its fractional part."""
+    return np.trunc(np.divide(x, y))
+
+
 def power(x: Array, y: Any) -> Array:
     """``x ** y``; the usual Python numbers as exponents without the general power."""
     if type(y) is int or type(y) is float:

@@ -103,6 +103,20 @@ class Reductions(Picking):
         """Sums of all elements up to each."""
         return self.computed(numpy_.cumsum(value_of(x), axis), self._prefixes(x, axis))
 
+    def logcumsumexp(self, x: Array, /, axis: int) -> Array:
+        """Logarithms of sums of exponentials of all elements up to each."""
+        return self.computed(numpy_.logcumsumexp(value_of(x), axis), self._prefixes(x, axis))
+
+    def running_extreme(self, x: Array, axis: int, largest: bool) -> tuple[Array, Array]:
+        """The extreme of all elements up to each, and where it stands; see Note [Order]."""
+        value, where = numpy_.running_extreme(value_of(x), axis, largest)
+        if not isinstance(x, PatternArray):
+            return self.constant(value), where
+        if self.local:
+            return self.take_along_axis(x, where, axis), where
+        sets = self._prefixes(x, axis)
+        return self.computed(value, sets), self.computed(where, np.minimum(sets, DECIDED))
+
     def _prefixes(self, x: Array, axis: int) -> Array:
         """The unions of all sets up to each, with what is joined twice as far off in each step."""
         sets = self.sets_of(x)

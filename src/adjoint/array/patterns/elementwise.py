@@ -59,7 +59,6 @@ class Elementwise(PatternBase):
     arctanh = _smooth(numpy_.arctanh)
     cos = _smooth(numpy_.cos)
     cosh = _smooth(numpy_.cosh)
-    divide = _smooth(numpy_.divide)
     exp = _smooth(numpy_.exp)
     exp2 = _smooth(numpy_.exp2)
     expm1 = _smooth(numpy_.expm1)
@@ -84,6 +83,7 @@ class Elementwise(PatternBase):
     floor_divide = _flat(numpy_.floor_divide)
     rint = _flat(numpy_.rint)
     trunc = _flat(numpy_.trunc)
+    trunc_divide = _flat(numpy_.trunc_divide)
 
     erf = _smooth(numpy_.erf)
     erfc = _smooth(numpy_.erfc)
