@@ -13,7 +13,7 @@ from typing import Any
 from adjoint.array import numpy_
 from adjoint.array.descriptor import describe
 from adjoint.core.mode import get_mode
-from adjoint.core.node import next_seq
+from adjoint.core.node import sequence
 from adjoint.core.op import Op
 from adjoint.core.plan import versions_of
 from adjoint.core.record import apply, wrap_several
@@ -92,7 +92,7 @@ def straight_three(op: Op) -> Callable[..., Any]:
                 node.saved = saved = plan.gather((a, b, c), raw, params)
                 node.versions = versions_of(saved) if counted else None
                 node.plan = plan
-                node.seq = next_seq()
+                node.seq = next(sequence)
                 node.desc = desc
                 node.hooks = None
                 node.counter = None
@@ -173,7 +173,7 @@ def straight_several(op: Op) -> Callable[..., Any]:
                 node.saved = saved = plan.gather(operands, raw, params)
                 node.versions = versions_of(saved) if counted else None
                 node.plan = plan
-                node.seq = next_seq()
+                node.seq = next(sequence)
                 node.desc = made_desc
                 node.hooks = None
                 node.counter = None

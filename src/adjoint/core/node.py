@@ -177,6 +177,7 @@ class OutEdge:
     __slots__ = ("desc", "node", "nr")
 
     leaf: ClassVar[bool] = False
+    plan: ClassVar[Any] = None  # the walk cannot go on from here before all outputs have theirs
 
     def __init__(self, node: Node, nr: int, desc: Descriptor) -> None:
         self.node = node

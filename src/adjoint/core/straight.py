@@ -66,12 +66,12 @@ def _run_straight(
             node, g = entries.pop(-heappop(heap))
         # The youngest node, then those behind it for as long as the next one is younger than all
         # that wait: no need to put it among them.
+        plan = node.plan
         while True:
             if node.hooks is not None:
                 entries[node.seq] = [node, g]
                 heappush(heap, -node.seq)
                 return entries, heap, leaves
-            plan = node.plan
             try:
                 r = plan.pull(node, g)
             except (RuntimeWarning, FloatingPointError):  # the user's NumPy turns them into errors
@@ -89,7 +89,8 @@ def _run_straight(
                     desc = edge.desc
                     if r.shape != desc.shape or r.dtype is not desc.numpy:
                         r = fit(r, desc, node, True)
-                if edge.leaf or type(edge) is OutEdge or (heap and -heap[0] >= edge.seq):
+                plan = edge.plan  # None: a leaf, or one of several outputs
+                if plan is None or (heap and -heap[0] >= edge.seq):
                     _arrive(edge, r, heap, entries, leaves)
                     break
                 node = edge
@@ -111,9 +112,12 @@ def _run_straight(
                         g = h
                     else:
                         g = _plus(g, h)
-                elif edge.leaf and edge not in leaves:
-                    leaves[edge] = h
-                elif follow is None and not edge.leaf and type(edge) is not OutEdge:
+                elif edge.plan is None:
+                    if edge.leaf and edge not in leaves:
+                        leaves[edge] = h
+                    else:
+                        _arrive(edge, h, heap, entries, leaves)
+                elif follow is None:
                     follow = edge
                     g = h
                 else:
@@ -125,6 +129,7 @@ def _run_straight(
                 _arrive(follow, g, heap, entries, leaves)
                 break
             node = follow
+            plan = node.plan
         node = None
     if found is None:
         r = g = h = None  # what only the leaves hold they may keep
