@@ -158,7 +158,7 @@ def _unary(op: Op) -> Callable[..., Any]:
             return made
         if plan is None:
             prepare()
-        node = node_class()
+        made._edge = node = node_class()
         node.edges = (edge,)
         node.saved = saved = pick(input, None, raw) if pick is not None else ()
         node.versions = None if input._counter is None else versions_of(saved)
@@ -167,7 +167,6 @@ def _unary(op: Op) -> Callable[..., Any]:
         node.desc = desc
         node.hooks = None
         node.counter = None
-        made._edge = node
         return made
 
     return call
@@ -260,9 +259,6 @@ def _binary(op: Op) -> Callable[..., Any]:
                 plan = broadcast.get((edge is not None, edge2 is not None)) if mode else None
             else:
                 return apply(op, (input, other), {})
-            if plan is not None:
-                edges = (edge, edge2)
-                counter = input._counter or other._counter
         except (AttributeError, RuntimeWarning, FloatingPointError, ValueError, OverflowError):
             return apply(op, (input, other), {})
         made = _new(_Tensor)
@@ -276,26 +272,28 @@ def _binary(op: Op) -> Callable[..., Any]:
                 return call(input, other)
             made._edge = None
             return made
-        node = node_class()
-        node.edges = edges
+        made._edge = node = node_class()
+        node.edges = (edge, edge2)
         pick = plan.pick
         if pick is None:
             node.saved = ()
             node.versions = None
         else:
+            saved: tuple[Any, ...]
             if pick is BOTH:
-                node.saved = (other, input)
+                saved = (other, input)
             elif pick is SECOND:
-                node.saved = (other,)
+                saved = (other,)
             else:
-                node.saved = pick(input, other, raw)
-            node.versions = None if counter is None else versions_of(node.saved)
+                saved = pick(input, other, raw)
+            node.saved = saved
+            counter = input._counter or other._counter
+            node.versions = None if counter is None else versions_of(saved)
         node.plan = plan
         node.seq = next(sequence)
         node.desc = desc
         node.hooks = None
         node.counter = None
-        made._edge = node
         return made
 
     return call

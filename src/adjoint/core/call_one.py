@@ -136,9 +136,8 @@ def straight_view(op: Op) -> Callable[..., Any]:
             node.desc = desc
             node.hooks = None
             node.counter = None
-        made._counter = None
         made._side = None
-        link_view(op, input, made, params, mode)
+        link_view(op, input, made, params, mode)  # and its counter
         return made
 
     return call

@@ -366,5 +366,9 @@ def versions_of(saved: tuple[Any, ...]) -> tuple[int, ...] | None:
             break
     else:
         return None
-    counters = [value._counter if isinstance(value, TensorBase) else None for value in saved]
-    return tuple([0 if counter is None else counter.value for counter in counters])
+    return tuple(
+        [
+            0 if not isinstance(value, TensorBase) or (c := value._counter) is None else c.value
+            for value in saved
+        ]
+    )

@@ -39,9 +39,13 @@ def straight_pull(plan: Plan, xp: Any) -> Pull:
     if not plan.names:
         if len(rules) == 1:
             rule = rules[0]
-            return lambda node, g: rule(xp, g)
+            return (lambda node, g: g) if rule in plan.passing else lambda node, g: rule(xp, g)
         if len(rules) == 2:
             first, second = rules
+            if first in plan.passing:
+                if second in plan.passing:
+                    return lambda node, g: (g, g)
+                return lambda node, g: (g, second(xp, g))
             return lambda node, g: (first(xp, g), second(xp, g))
     if plan.products and xp is numpy_:
         if kinds == (OPERAND,):
@@ -57,7 +61,10 @@ def straight_pull(plan: Plan, xp: Any) -> Pull:
     if len(rules) == 1 and not plan.frees and not plan.op.joint and plan.op.outputs == 1:
         rule = rules[0]  # shapes and parameters only: nothing to check, nothing that could be freed
         return lambda node, g: rule(xp, g, *node.saved)
-    if plan.bare >= 0 and plan.op.outputs == 1:
+    one = plan.bare >= 0 and plan.op.outputs == 1
+    if one and kinds[0] == OPERAND and not {OPERAND, OUT, INDICES} & {*kinds[1:]}:
+        return _pull_with_parameters(plan, rules[0], xp)
+    if one:
         return _pull_mixed(plan, rules[0], xp)
     if not plan.op.joint and plan.op.outputs == 1:
         return _pull_several(plan, xp)
@@ -66,7 +73,10 @@ def straight_pull(plan: Plan, xp: Any) -> Pull:
 
 def _pull_several(plan: Plan, xp: Any) -> Pull:
     at = tuple(i for i, k in enumerate(plan.kinds) if k == OPERAND)
-    steps = tuple(zip(plan.positions, plan.rules, plan.indices))
+    steps = [
+        (position, None if rule in plan.passing else rule, indices)
+        for position, rule, indices in zip(plan.positions, plan.rules, plan.indices)
+    ]
     count = len(plan.needs)
 
     def pull(node: Node, g: Any) -> Any:
@@ -89,7 +99,12 @@ def _pull_several(plan: Plan, xp: Any) -> Pull:
             values[i] = value._array
         found: list[Any] = [None] * count
         for position, rule, indices in steps:
-            found[position] = rule(xp, g, *[values[i] for i in indices])
+            if rule is None:
+                found[position] = g
+            elif len(indices) == 1:
+                found[position] = rule(xp, g, values[indices[0]])
+            else:
+                found[position] = rule(xp, g, *[values[i] for i in indices])
         return found
 
     return pull
@@ -117,6 +132,24 @@ def _pull_mixed(plan: Plan, rule: Any, xp: Any) -> Pull:
                 return plan.pull_general(node, g)  # raises
             values[i] = value._array
         return rule(xp, g, *values)
+
+    return pull
+
+
+def _pull_with_parameters(plan: Plan, rule: Any, xp: Any) -> Pull:
+    """One operand, then what has no version: ``x ** 2``."""
+
+    def pull(node: Node, g: Any) -> Any:
+        saved = node.saved
+        if saved is None:
+            raise errors.freed(node)
+        value = saved[0]
+        if not isinstance(value, TensorBase):
+            return plan.pull_general(node, g)
+        counter = value._counter
+        if counter is None or counter.value == (node.versions[0] if node.versions else 0):
+            return rule(xp, g, value._array, *saved[1:])
+        return plan.pull_general(node, g)  # raises
 
     return pull
 

@@ -229,7 +229,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     if kind is slice:
         if not input._desc.shape:
             raise IndexError("slice() cannot be applied to a 0-dim tensor.")
-        return sliced(input, 0, index, skip_full=False)
+        return sliced(input, 0, index, False)
     if kind is int:
         raise no_dims()
     if (
