@@ -91,7 +91,10 @@ def _run_straight(
                         r = fit(r, desc, node, True)
                 plan = edge.plan  # None: a leaf, or one of several outputs
                 if plan is None or (heap and -heap[0] >= edge.seq):
-                    _arrive(edge, r, heap, entries, leaves)
+                    if edge.leaf and edge not in leaves:
+                        leaves[edge] = r
+                    else:
+                        _arrive(edge, r, heap, entries, leaves)
                     break
                 node = edge
                 g = r
