@@ -17,6 +17,7 @@ import numpy as np
 import adjoint as torch
 from adjoint import nn
 from adjoint.core.native import library
+from adjoint.ops import pointwise
 
 
 def show(*values):
@@ -115,6 +116,95 @@ def numbers():
                     refused(f, x, number)
                 refused(lambda: number - x)  # noqa: B023
                 refused(lambda: number / x)  # noqa: B023
+
+
+def numbers_as_parameters():
+    numbers = [0, 1, 2, 3, -1, -2, 0.5, -0.5, 2.0, 2.5, -3, True, 1e39, -1e300, 2**24 + 1]
+    numbers += [2**53, -(2**53), 2**53 + 1, 2**70, 10**400, float("nan"), float("inf")]
+    numbers += [1j, None, "a"]
+    for dtype in (torch.float32, torch.float64, torch.float16, torch.int64):
+        for value in (3, [1, -2, 5], [[0.5, 0.0]], []):
+            x = torch.tensor(value, dtype=dtype)
+            if dtype.is_floating_point:
+                x.requires_grad_()
+            for number in numbers:
+                for f in (lambda a, n: a**n, lambda a, n: n - a, torch.pow, torch.rsub):
+                    try:
+                        z = f(x, number)
+                        show(z)
+                        if z.requires_grad:
+                            history(z)
+                            z.backward(torch.ones_like(z))
+                            show(x.grad)
+                            x.grad = None
+                    except Exception as error:
+                        print(type(error).__name__, str(error).splitlines()[0])
+    x = leaf(2.0, 3.0, dtype=torch.float64)
+    y = ((1 - x) ** 3 + x**2).sum()
+    (g,) = torch.autograd.grad(y, x, create_graph=True)
+    history(g)
+    g.sum().backward()
+    show(x.grad)
+    with torch.no_grad():
+        square, difference = x**2, 1 - x
+        x.mul_(2)
+    show(square, difference)
+    z = x**2
+    show(z.grad_fn._saved_exponent, z.grad_fn._saved_self)
+    with torch.no_grad():
+        x.add_(1)
+    refused(z.sum().backward)
+    zero_d = torch.ones(3, requires_grad=True)[0]
+    (zero_d**2 + (1 - zero_d) + zero_d**3).backward()
+    big = torch.full((2,), 1e30, requires_grad=True)
+    with warnings.catch_warnings(record=True) as heard:
+        show(big**2, big**5, 1e38 - big, torch.zeros(2) ** -1)
+    print(len(heard))
+    with np.errstate(all="raise"):
+        show(big**2, big**5, -1e38 - big * 1e8, torch.zeros(2) ** -1)
+    power = pointwise._pow_number
+    show(power(x, exponent=2), power(input=x, exponent=3), pointwise._rsub_number(x, other=1))
+    for wrong in ({}, {"other": 1}, {"exponent": 2, "other": 1}):
+        try:
+            power(x, **wrong)
+        except Exception as error:
+            print(type(error).__name__)
+
+
+def reading():
+    for shape in ((4,), (3, 4), (2, 3, 4), ()):
+        count = int(np.prod(shape))
+        x = torch.arange(float(count)).reshape(shape).requires_grad_()
+        whole = x * 1
+        items = [0, -1, 7, -9, (0,), (1, 2), (-1, -2), (1, 9), (0, 1, 2), (0, 1, 2, 3), (), (True,)]
+        items += [slice(1, 3), slice(None), slice(3, 1), slice(None, None, 2), slice(-2, None)]
+        items += [slice(0, 9, -1), (slice(None), 1), (..., 0), None, (1, slice(1, 2)), True, 1.5]
+        for item in items:
+            for source in (x, whole):
+                try:
+                    y = source[item]
+                    show(y)
+                    print(y._is_view(), y._base is source, y.stride())
+                    history(y)
+                    z = (y * y).sum()
+                    z.backward(retain_graph=True)
+                    show(x.grad)
+                    y[...].mul_(1) if source is whole else None
+                except Exception as error:
+                    print(type(error).__name__, str(error).splitlines()[0])
+    x = torch.arange(12.0).reshape(3, 4)
+    row = x[1]
+    part = row[1:3]
+    part[0] = 50
+    print(part._base is x, row._version, x._version)
+    show(x, part[1], x.t()[0], x.t()[0, 1], x.narrow(1, 1, 2), x.select(1, 2), x.transpose(0, 1)[2])
+    with torch.no_grad():
+        view = leaf(1.0, 2.0, 3.0)[1:]
+    print(view.requires_grad, view._is_view())
+    refused(view.mul_, 2)
+    with torch.inference_mode():
+        inner = torch.ones(3, 3)[0][1]
+    print(inner.is_inference(), inner._is_view())
 
 
 def unary_operators():

@@ -1,9 +1,9 @@
 """Calling an operator: the straight path, one closure per arity; the rest goes to `core/record.py`.
 
-In: an `Op`.  Out: the function that users call (of several operands with parameters: see
-`core/call_several.py`).  Operands whose descriptors are the same object
-need neither promotion nor broadcasting: forward on the raw arrays, and if recording is on and an
-operand has an edge, a node.  Everything else - other dtypes, other devices, transforms,
+In: an `Op`.  Out: the function that users call (with parameters: of one operand see
+`core/call_one.py`, of several `core/call_several.py`).  Operands whose descriptors are the same
+object need neither promotion nor broadcasting: forward on the raw arrays, and if recording is on
+and an operand has an edge, a node.  Everything else - other dtypes, other devices, transforms,
 subclasses, modes - is decided by one comparison each and takes the general path.  Plans and node
 classes are made when an operator is first recorded: most programs use few of them.
 """
@@ -15,16 +15,17 @@ from typing import Any, cast
 
 from adjoint.array import numpy_, silence
 from adjoint.array.descriptor import REAL_NUMBERS, ArrayType, Descriptor, describe, known_types
+from adjoint.core.call_one import straight_number, straight_one, straight_view
 from adjoint.core.call_several import general, straight_several, straight_three
 from adjoint.core.mode import get_mode
 from adjoint.core.mode import mode as mode_variable
 from adjoint.core.native import calls as native_calls
 from adjoint.core.native import core as native
-from adjoint.core.node import Node, next_seq, sequence
+from adjoint.core.node import Node, sequence
 from adjoint.core.op import Op, OpFunction
 from adjoint.core.plan import _PICKERS, Plan, versions_of
 from adjoint.core.record import apply
-from adjoint.core.tensor_base import Counter, Side, TensorBase, needs_tensor_class
+from adjoint.core.tensor_base import Counter, TensorBase, needs_tensor_class
 from adjoint.core.views import link_view
 
 __all__ = ["make_call"]
@@ -72,61 +73,10 @@ def _builder(op: Op) -> Callable[[Op], Callable[..., Any]]:
     if op.family == "reduction" and len(op.operands) == 1 and not op.parameters:
         return _straight_whole
     if len(op.operands) == 1 and not several:
-        return _straight_one
+        return straight_number if op.number else straight_view if op.view else straight_one
     if len(op.operands) in (2, 3) and not several and not op.view:
         return straight_three
     return straight_several
-
-
-def _straight_one(op: Op) -> Callable[..., Any]:
-    """One operand and parameters: reductions, views, elementwise operators with parameters."""
-    forward, level, view = op.forward, op.level, op.view
-    if op.family == "elementwise":
-        level = REAL_NUMBERS
-    differentiable = op.differentiable
-    plan: Any = None
-    gather: Any = None
-    node_class: Any = None
-
-    def prepare() -> None:
-        nonlocal plan, gather, node_class
-        plan = op.plan((True,), exact=True, fitting=False)
-        gather = plan.gather if plan.names else None
-        node_class = op.node_class
-
-    def call(input: Any, **params: Any) -> Any:
-        try:
-            desc = input._desc
-            if desc.fast < level or (mode := get_mode()) > 1:
-                return apply(op, (input,), params)
-            raw = forward(numpy_, input._memory() if view else input._array, **params)
-        except (AttributeError, RuntimeWarning, FloatingPointError):
-            return apply(op, (input,), params)
-        made = _new(_Tensor)
-        made._array = raw
-        made._desc = desc = describe(raw)
-        made._counter = None
-        made._side = None
-        made._edge = None
-        edge = input._edge
-        if edge is not None and mode and differentiable and desc.dtype.category > 1:
-            if plan is None:
-                prepare()
-            node = node_class()
-            node.edges = (edge,)
-            node.saved = saved = gather((input,), raw, params) if gather is not None else ()
-            node.versions = None if input._counter is None else versions_of(saved)
-            node.plan = plan
-            node.seq = next_seq()
-            node.desc = desc
-            node.hooks = None
-            node.counter = None
-            made._edge = node
-        if view:
-            _tie_view(op, input, made, params, mode)
-        return made
-
-    return call
 
 
 def _straight_whole(op: Op) -> Callable[..., Any]:
@@ -168,7 +118,7 @@ def _straight_whole(op: Op) -> Callable[..., Any]:
         node.saved = (desc.shape,) if shape_only else gather((input,), raw, {})
         node.versions = None if shape_only or input._counter is None else versions_of(node.saved)
         node.plan = plan
-        node.seq = next_seq()
+        node.seq = next(sequence)
         node.desc = scalar
         node.hooks = None
         node.counter = None
@@ -208,16 +158,15 @@ def _unary(op: Op) -> Callable[..., Any]:
             return made
         if plan is None:
             prepare()
-        node = node_class()
+        made._edge = node = node_class()
         node.edges = (edge,)
         node.saved = saved = pick(input, None, raw) if pick is not None else ()
         node.versions = None if input._counter is None else versions_of(saved)
         node.plan = plan
-        node.seq = next_seq()
+        node.seq = next(sequence)
         node.desc = desc
         node.hooks = None
         node.counter = None
-        made._edge = node
         return made
 
     return call
@@ -283,7 +232,7 @@ def _binary(op: Op) -> Callable[..., Any]:
                     node.saved = number_pick(input, pair[0], raw)
                     node.versions = None if input._counter is None else versions_of(node.saved)
                 node.plan = first
-                node.seq = next_seq()
+                node.seq = next(sequence)
                 node.desc = desc
                 node.hooks = None
                 node.counter = None
@@ -310,9 +259,6 @@ def _binary(op: Op) -> Callable[..., Any]:
                 plan = broadcast.get((edge is not None, edge2 is not None)) if mode else None
             else:
                 return apply(op, (input, other), {})
-            if plan is not None:
-                edges = (edge, edge2)
-                counter = input._counter or other._counter
         except (AttributeError, RuntimeWarning, FloatingPointError, ValueError, OverflowError):
             return apply(op, (input, other), {})
         made = _new(_Tensor)
@@ -326,26 +272,28 @@ def _binary(op: Op) -> Callable[..., Any]:
                 return call(input, other)
             made._edge = None
             return made
-        node = node_class()
-        node.edges = edges
+        made._edge = node = node_class()
+        node.edges = (edge, edge2)
         pick = plan.pick
         if pick is None:
             node.saved = ()
             node.versions = None
         else:
+            saved: tuple[Any, ...]
             if pick is BOTH:
-                node.saved = (other, input)
+                saved = (other, input)
             elif pick is SECOND:
-                node.saved = (other,)
+                saved = (other,)
             else:
-                node.saved = pick(input, other, raw)
-            node.versions = None if counter is None else versions_of(node.saved)
+                saved = pick(input, other, raw)
+            node.saved = saved
+            counter = input._counter or other._counter
+            node.versions = None if counter is None else versions_of(saved)
         node.plan = plan
-        node.seq = next_seq()
+        node.seq = next(sequence)
         node.desc = desc
         node.hooks = None
         node.counter = None
-        made._edge = node
         return made
 
     return call
@@ -383,29 +331,15 @@ def _predicate(op: Op) -> Callable[..., Any]:
     return call
 
 
-def _tie_view(op: Op, input: Any, made: Any, params: dict[str, Any], mode: int) -> None:
-    """Tie a view to its base; the usual case of `link_view`, where the operand is no view."""
-    if not mode or input._side is not None:
-        link_view(op, input, made, params, mode)
-        return
-    counter = input._counter
-    if counter is None:
-        counter = input._version_counter()
-    made._counter = counter
-    made._side = side = Side()
-    side.base = input
-    side.steps = ((op, params),)
-    side.node = op.node_name
-    counter.add_view(made)
-
-
 # The straight paths that the compiled core has, too (see core/native).
 _COMPILED: dict[Any, str] = {
     _unary: "UNARY",
     _binary: "BINARY",
     _predicate: "PREDICATE",
     _straight_whole: "WHOLE",
-    _straight_one: "ONE",
+    straight_one: "ONE",
+    straight_view: "ONE",
+    straight_number: "NUMBER",
     straight_three: "THREE",
 }
 
@@ -423,7 +357,7 @@ if native is not None:
         numpy=numpy_,
         describe=describe,
         apply=apply,
-        tie_view=_tie_view,
+        tie_view=link_view,
         sequence=sequence,
         mode=mode_variable,
         warnings=_warnings,

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from adjoint.array import numpy_
 from adjoint.array.descriptor import describe
 from adjoint.core.mode import get_mode
-from adjoint.core.node import next_seq
+from adjoint.core.node import sequence
 from adjoint.core.op import Op
 from adjoint.core.plan import versions_of
 from adjoint.core.record import apply, wrap_several
@@ -22,6 +24,7 @@ from adjoint.core.tensor_base import TensorBase, needs_tensor_class
 __all__ = ["general", "straight_several", "straight_three"]
 
 _new = object.__new__
+_ndarray = np.ndarray
 _Tensor: type[TensorBase] = TensorBase
 
 
@@ -36,7 +39,7 @@ def straight_three(op: Op) -> Callable[..., Any]:
     forward, level = op.forward, op.level
     count = len(op.operands)
     wants = [r is not None for r in op.rules] + [False] * (3 - len(op.rules))
-    want1, want2, want3 = wants
+    want1, want2, want3 = [wanted << n for n, wanted in enumerate(wants)]
     alike2, alike3 = 1 in op.promoted, 2 in op.promoted
     plans: list[Any] = [None] * 8
     node_class: Any = None
@@ -64,7 +67,7 @@ def straight_three(op: Op) -> Callable[..., Any]:
             if count == 2:
                 raw = forward(numpy_, a._array, b._array, **params)
                 edges = (edge1, edge2)
-                needs = (edge1 is not None and want1) + 2 * (edge2 is not None and want2)
+                needs = 0
             else:
                 edge3 = None
                 third = None
@@ -76,12 +79,16 @@ def straight_three(op: Op) -> Callable[..., Any]:
                     counted = counted or c._counter is not None
                 raw = forward(numpy_, a._array, b._array, third, **params)
                 edges = (edge1, edge2, edge3)  # type: ignore[assignment]
-                needs = (
-                    (edge1 is not None and want1)
-                    + 2 * (edge2 is not None and want2)
-                    + 4 * (edge3 is not None and want3)
-                )
-            desc = describe(raw)
+                needs = 0 if edge3 is None else want3
+            if edge1 is not None:
+                needs |= want1
+            if edge2 is not None:
+                needs |= want2
+            shape = raw.shape
+            if shape and raw.dtype is kind.numpy and type(raw) is _ndarray:
+                desc = kind.shapes_get(shape) or kind.shaped(shape)
+            else:
+                desc = describe(raw)
             node = None
             if needs and mode:
                 if desc.type is not kind:
@@ -92,7 +99,7 @@ def straight_three(op: Op) -> Callable[..., Any]:
                 node.saved = saved = plan.gather((a, b, c), raw, params)
                 node.versions = versions_of(saved) if counted else None
                 node.plan = plan
-                node.seq = next_seq()
+                node.seq = next(sequence)
                 node.desc = desc
                 node.hooks = None
                 node.counter = None
@@ -173,7 +180,7 @@ def straight_several(op: Op) -> Callable[..., Any]:
                 node.saved = saved = plan.gather(operands, raw, params)
                 node.versions = versions_of(saved) if counted else None
                 node.plan = plan
-                node.seq = next_seq()
+                node.seq = next(sequence)
                 node.desc = made_desc
                 node.hooks = None
                 node.counter = None

@@ -31,7 +31,8 @@ from adjoint.core.fitting import fit
 from adjoint.core.masked import Cotangent, Library, finite, plain
 from adjoint.core.mode import get_mode, mode_bits
 from adjoint.core.node import AccumulateGrad, Node
-from adjoint.core.plan import INDICES, NEEDS, OPERAND, OUT, SHAPE, SHAPES, tensor_world
+from adjoint.core.plan import tensor_world
+from adjoint.core.pulls import INDICES, NEEDS, OPERAND, OUT, SHAPE, SHAPES
 from adjoint.core.saved import PackedValue
 from adjoint.core.tensor_base import TensorBase, make_tensor
 

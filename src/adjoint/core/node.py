@@ -17,6 +17,8 @@ import itertools
 import weakref
 from typing import Any, ClassVar
 
+import numpy as np
+
 from adjoint.array.descriptor import Descriptor
 from adjoint.core.hooks import Hook, HookTable, NodeHooks, RemovableHandle, add_hook
 from adjoint.core.tensor_base import TensorBase, make_tensor
@@ -177,6 +179,7 @@ class OutEdge:
     __slots__ = ("desc", "node", "nr")
 
     leaf: ClassVar[bool] = False
+    plan: ClassVar[Any] = None  # the walk cannot go on from here before all outputs have theirs
 
     def __init__(self, node: Node, nr: int, desc: Descriptor) -> None:
         self.node = node
@@ -200,7 +203,7 @@ class AccumulateGrad(Node):
     leaf's memory, so that ``variable`` can still be shown when only the graph is left.
     """
 
-    __slots__ = ("_ref", "grad", "memory")
+    __slots__ = ("_ref", "grad", "in_rows", "memory")
 
     leaf: ClassVar[bool] = True
     namespace: ClassVar[str] = "torch::autograd::"
@@ -221,7 +224,8 @@ class AccumulateGrad(Node):
 
     def adopt(self, tensor: TensorBase) -> None:
         """Follow the leaf to new memory."""
-        self.memory = tensor._array
+        self.memory = memory = tensor._array
+        self.in_rows = type(memory) is not np.ndarray or memory.flags.c_contiguous
         self.desc = tensor._desc
 
     @property

@@ -23,7 +23,8 @@ import numpy as np
 from adjoint.array import numpy_
 from adjoint.array.descriptor import EXACT_NUMBERS, REAL_NUMBERS, library_of
 from adjoint.core.node import Node, OutEdge, show_saved
-from adjoint.core.plan import INDICES, NEEDS, OPERAND, OUT, PARAM, SHAPE, SHAPES, Plan
+from adjoint.core.plan import Plan
+from adjoint.core.pulls import INDICES, NEEDS, OPERAND, OUT, PARAM, SHAPE, SHAPES
 
 if TYPE_CHECKING:
     from adjoint.array.namespace import Namespace
@@ -104,6 +105,21 @@ class Rule:
         except (AttributeError, TypeError):
             return False  # it computes with what it is given
 
+    def multiplies(self) -> bool:
+        """Whether the rule multiplies the cotangent by the one value that it names."""
+        g, value = _Factor(), object()
+        try:
+            return len(self.names) == 1 and self.function(None, g, value) == (g, value)
+        except (AttributeError, TypeError):
+            return False  # it does more
+
+
+class _Factor:
+    """Stands for a cotangent that may be multiplied, and nothing else."""
+
+    def __mul__(self, other: Any) -> Any:
+        return self, other
+
 
 class Op:
     """All that the library knows of one primitive operator."""
@@ -133,6 +149,8 @@ class Op:
         straight_integers: bool = True,
         own_dtype: bool = False,
         wide_numbers: bool = False,
+        number: bool = False,
+        direct: Callable[..., Any] | None = None,
     ) -> None:
         operands, parameters, variadic = _parameters(forward)
         self.name = forward.__name__.strip("_")
@@ -170,6 +188,11 @@ class Op:
         self.level = REAL_NUMBERS if to_float or not straight_integers else EXACT_NUMBERS
         if not straight:
             self.level = REAL_NUMBERS + 1  # no descriptor is that fast
+        # For the straight path of one operand (core/call_one.py): that the one parameter is a
+        # number, and the result of the operand's shape and dtype; of a view, the forward as a
+        # function of NumPy's array and the dictionary of parameters.
+        self.number = number
+        self.direct = direct
         self._plans: dict[Any, Plan] = {}
         if self.name in OPERATORS.declared:
             raise ValueError(f"operator {self.name!r} is declared twice")
@@ -186,7 +209,22 @@ class Op:
     @functools.cached_property
     def kernel(self) -> Callable[..., Any]:
         """The forward on NumPy arrays, as a function of the operands alone, without parameters."""
-        return _kernel(self.forward, self.operands)
+        probes = [_Probe() for _ in self.operands]
+        found, arguments = _looked_at(self.forward, probes, {})
+        return found if arguments == probes else functools.partial(self.forward, numpy_)
+
+    @functools.cached_property
+    def with_number(self) -> tuple[Callable[..., Any], bool]:
+        """The forward on NumPy arrays, as a function of the operand and a Python number; or, if the
+        second is True, as arithmetic of the number's constant and the operand.
+        """
+        array, number = probes = [_Probe(), _Probe()]
+        found, arguments = _looked_at(self.forward, [array], {self.parameters[0]: number})
+        if found in _UFUNCS and arguments == [number, array]:
+            return found, True
+        if arguments != probes:
+            raise TypeError(f"operator {self.name!r} is no function of its operand and a number")
+        return found, False
 
     def kind_of(self, name: str) -> int:
         """What a rule asks for by ``name``; TypeError if the operator has nothing of that name."""
@@ -289,17 +327,17 @@ class _Probe:
         return _Probe(operator.neg, (self,))
 
 
-def _kernel(forward: Callable[..., Any], operands: tuple[str, ...]) -> Callable[..., Any]:
-    """The one function that a forward amounts to on NumPy arrays, or the forward itself.
+def _looked_at(
+    forward: Callable[..., Any], probes: list[_Probe], params: dict[str, _Probe]
+) -> tuple[Any, list[Any]]:
+    """The one function that a forward amounts to on NumPy arrays, and its arguments, if it is one.
 
     ``def exp(xp, input): return xp.exp(input)`` is ``np.exp``: a call less on the hottest path.
     """
-    probes = [_Probe() for _ in operands]
     try:
-        result = forward(_Probe(), *probes)
+        result = forward(_Probe(), *probes, **params)
     except (TypeError, AttributeError):
-        result = None
-    if isinstance(result, _Probe) and list(result.arguments) == probes and result.function:
-        kernel: Callable[..., Any] = result.function
-        return kernel
-    return functools.partial(forward, numpy_)
+        return None, []
+    if not isinstance(result, _Probe) or not result.function:
+        return None, []
+    return result.function, list(result.arguments)

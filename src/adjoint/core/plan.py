@@ -31,17 +31,24 @@ from adjoint.core.half import for_rules, rounded
 from adjoint.core.native import core as native
 from adjoint.core.native import steps
 from adjoint.core.node import Node
+from adjoint.core.pulls import (
+    INDICES,
+    NEEDS,
+    OPERAND,
+    OUT,
+    PARAM,
+    SHAPE,
+    SHAPES,
+    Pull,
+    straight_pull,
+)
 from adjoint.core.saved import PackedValue, SavedTensor, as_tensor
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
 if TYPE_CHECKING:
     from adjoint.core.op import Op
 
-__all__ = ["Plan", "set_tensor_world", "tensor_world"]
-
-Pull = Callable[[Any, Any], Any]
-
-OPERAND, SHAPE, OUT, NEEDS, PARAM, SHAPES, INDICES = range(7)
+__all__ = ["Plan", "picker", "set_tensor_world", "tensor_world"]
 
 _world: list[Any] = [None]
 
@@ -63,7 +70,8 @@ class Plan:
 
     __slots__ = (
         *("bare", "exact", "fitting", "frees", "gather", "indices", "kinds", "names", "needs"),
-        *("native", "op", "passing", "pick", "positions", "placed", "pull", "rules", "whole"),
+        *("native", "op", "passing", "pick", "positions", "placed", "products", "pull", "rules"),
+        "whole",
     )
 
     runs_undefined = False  # whether the rules want to run when no cotangent arrived
@@ -93,7 +101,9 @@ class Plan:
         # whether the rules ask for more than values, so that they cannot be applied in tiles
         self.whole = any(k not in (OPERAND, OUT, PARAM) for k in self.kinds)
         self.passing = tuple(rule.function for rule in rules if rule.passes())
-        self.pick = _picker(self)
+        # all rules are products with a value: no need to call them
+        self.products = exact and not op.joint and all(rule.multiplies() for rule in rules)
+        self.pick = picker(self)
         self.gather = self._gatherer()
         self.frees = any(k in self.kinds for k in (OPERAND, OUT, INDICES))
         self.pull: Pull = straight_pull(self, numpy_) if exact else self.pull_general
@@ -230,7 +240,9 @@ class Plan:
         """The operands' cotangents as Tensors, recorded."""
         values = self.tensors(node)
         if self.op.promoted:  # a number, saved as NumPy's scalar, is faster as Python's
-            values = [v.item() if type(v) is _f32 or type(v) is _f64 else v for v in values]
+            values = [
+                v.item() if type(v) is np.float32 or type(v) is np.float64 else v for v in values
+            ]
         if self.exact and not self.op.joint and self.op.outputs == 1:
             xp = _world[0]
             if self.bare >= 0:
@@ -320,7 +332,6 @@ def _is_complex(g: Any, node: Node) -> bool:
 
 # ---- the straight path ---------------------------------------------------------------------------
 
-_f32, _f64, _ndarray = np.float32, np.float64, np.ndarray
 _PICKERS: dict[tuple[int, ...], Callable[[Any, Any, Any], tuple[Any, ...]]] = {
     (0,): lambda a, b, out: (a,),
     (1,): lambda a, b, out: (b,),
@@ -334,14 +345,16 @@ _PICKERS: dict[tuple[int, ...], Callable[[Any, Any, Any], tuple[Any, ...]]] = {
 }
 
 
-def _picker(plan: Plan) -> Any:
+def picker(plan: Plan, number: bool = False) -> Any:
     """How the straight path of a unary or binary operator picks the values to save (None:
-    nothing).
+    nothing). ``number``: the second is no operand, but the one parameter.
     """
     op = plan.op
-    if len(op.operands) > 2 or any(k not in (OPERAND, OUT) for k in plan.kinds):
+    kinds = (OPERAND, OUT, PARAM) if number else (OPERAND, OUT)
+    if len(op.operands) > 2 or any(k not in kinds for k in plan.kinds):
         return None
-    order = tuple(2 if k == OUT else op.position[n] for n, k in zip(plan.names, plan.kinds))
+    places = {OUT: 2, PARAM: 1}
+    order = tuple([places.get(k, op.position.get(n, 0)) for n, k in zip(plan.names, plan.kinds)])
     if order in _PICKERS or not order:
         return _PICKERS.get(order)
     return lambda a, b, out: tuple((a, b, out)[i] for i in order)
@@ -354,143 +367,9 @@ def versions_of(saved: tuple[Any, ...]) -> tuple[int, ...] | None:
             break
     else:
         return None
-    counters = [value._counter if isinstance(value, TensorBase) else None for value in saved]
-    return tuple([0 if counter is None else counter.value for counter in counters])
-
-
-def straight_pull(plan: Plan, xp: Any) -> Pull:
-    """A pull without casting, specialised by how many values the rules name.
-
-    ``xp``: the library of the cotangents; what was saved are NumPy's arrays.
-    """
-    rules, kinds = plan.rules, plan.kinds
-    if not plan.names:
-        if len(rules) == 1:
-            rule = rules[0]
-            return lambda node, g: rule(xp, g)
-        if len(rules) == 2:
-            first, second = rules
-            return lambda node, g: (first(xp, g), second(xp, g))
-    if len(rules) == 1 and kinds == (OUT,):
-        return _pull_output(plan, rules[0], xp)
-    if len(rules) == 1 and kinds == (OPERAND,):
-        return _pull_operand(plan, rules[0], xp)
-    if len(rules) == 2 and kinds == (OPERAND, OPERAND) and plan.indices == ((0,), (1,)):
-        return _pull_operands(plan, *rules, xp)
-    if len(rules) == 1 and not plan.frees and not plan.op.joint and plan.op.outputs == 1:
-        rule = rules[0]  # shapes and parameters only: nothing to check, nothing that could be freed
-        return lambda node, g: rule(xp, g, *node.saved)
-    if plan.bare >= 0 and plan.op.outputs == 1:
-        return _pull_mixed(plan, rules[0], xp)
-    if not plan.op.joint and plan.op.outputs == 1:
-        return _pull_several(plan, xp)
-    return plan.pull_general
-
-
-def _pull_several(plan: Plan, xp: Any) -> Pull:
-    at = tuple(i for i, k in enumerate(plan.kinds) if k == OPERAND)
-    steps = tuple(zip(plan.positions, plan.rules, plan.indices))
-    count = len(plan.needs)
-
-    def pull(node: Node, g: Any) -> Any:
-        saved = node.saved
-        if saved is None:
-            raise errors.freed(node)
-        if node.counter is not None:  # the output was made addressable: check its version
-            return plan.pull_general(node, g)
-        values = list(saved)
-        versions = node.versions
-        for i in at:
-            value = values[i]
-            if value is None:
-                continue
-            if not isinstance(value, TensorBase):
-                return plan.pull_general(node, g)
-            counter = value._counter
-            if counter is not None and counter.value != (versions[i] if versions else 0):
-                return plan.pull_general(node, g)  # raises
-            values[i] = value._array
-        found: list[Any] = [None] * count
-        for position, rule, indices in steps:
-            found[position] = rule(xp, g, *[values[i] for i in indices])
-        return found
-
-    return pull
-
-
-def _pull_mixed(plan: Plan, rule: Any, xp: Any) -> Pull:
-    at = tuple(i for i, k in enumerate(plan.kinds) if k == OPERAND)
-
-    def pull(node: Node, g: Any) -> Any:
-        saved = node.saved
-        if saved is None:
-            raise errors.freed(node)
-        if node.counter is not None:  # the output was made addressable: check its version
-            return plan.pull_general(node, g)
-        values = list(saved)
-        versions = node.versions
-        for i in at:
-            value = values[i]
-            if value is None:
-                continue
-            if not isinstance(value, TensorBase):
-                return plan.pull_general(node, g)
-            counter = value._counter
-            if counter is not None and counter.value != (versions[i] if versions else 0):
-                return plan.pull_general(node, g)  # raises
-            values[i] = value._array
-        return rule(xp, g, *values)
-
-    return pull
-
-
-def _pull_output(plan: Plan, rule: Any, xp: Any) -> Pull:
-
-    def pull(node: Node, g: Any) -> Any:
-        saved = node.saved
-        if saved is None:
-            raise errors.freed(node)
-        value = saved[0] if node.counter is None else plan.raws(node)[0]
-        return rule(xp, g, value)
-
-    return pull
-
-
-def _pull_operand(plan: Plan, rule: Any, xp: Any) -> Pull:
-
-    def pull(node: Node, g: Any) -> Any:
-        saved = node.saved
-        if saved is None:
-            raise errors.freed(node)
-        value = saved[0]
-        kind = type(value)
-        if (
-            kind is _f32 or kind is _ndarray or kind is _f64
-        ):  # the constant of an operation with a number
-            return rule(xp, g, value)
-        if isinstance(value, TensorBase):
-            counter = value._counter
-            if counter is None or counter.value == (node.versions[0] if node.versions else 0):
-                return rule(xp, g, value._array)
-            return plan.pull_general(node, g)  # raises
-        return rule(xp, g, value)  # the constant of an operation with a number
-
-    return pull
-
-
-def _pull_operands(plan: Plan, first: Any, second: Any, xp: Any) -> Pull:
-
-    def pull(node: Node, g: Any) -> Any:
-        saved = node.saved
-        if saved is None:
-            raise errors.freed(node)
-        a, b = saved
-        ca, cb = a._counter, b._counter
-        versions = node.versions
-        if (ca is None or ca.value == (versions[0] if versions else 0)) and (
-            cb is None or cb.value == (versions[1] if versions else 0)
-        ):
-            return first(xp, g, a._array), second(xp, g, b._array)
-        return plan.pull_general(node, g)
-
-    return pull
+    return tuple(
+        [
+            0 if not isinstance(value, TensorBase) or (c := value._counter) is None else c.value
+            for value in saved
+        ]
+    )

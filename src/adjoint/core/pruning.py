@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from adjoint.core.node import Node, OutEdge
-from adjoint.core.plan import NEEDS, Plan
+from adjoint.core.plan import Plan
+from adjoint.core.pulls import NEEDS
 
 __all__ = ["prune"]
 

@@ -72,12 +72,12 @@ def _run_straight(
             node, g = entries.pop(-heappop(heap))
         # The youngest node, then those behind it for as long as the next one is younger than all
         # that wait: no need to put it among them.
+        plan = node.plan
         while True:
             if node.hooks is not None:
                 entries[node.seq] = [node, g]
                 heappush(heap, -node.seq)
                 return entries, heap, leaves
-            plan = node.plan
             if not plan.exact and type(g) is np.ndarray and g.size >= tiles.LARGE:
                 waiting = run_large(node, g, keep, entries, leaves, needed, -heap[0] if heap else 0)
                 if waiting is not None:
@@ -101,8 +101,12 @@ def _run_straight(
                     desc = edge.desc
                     if r.shape != desc.shape or r.dtype is not desc.numpy:
                         r = fit(r, desc, node, True)
-                if edge.leaf or type(edge) is OutEdge or (heap and -heap[0] >= edge.seq):
-                    _arrive(edge, r, heap, entries, leaves)
+                plan = edge.plan  # None: a leaf, or one of several outputs
+                if plan is None or (heap and -heap[0] >= edge.seq):
+                    if edge.leaf and edge not in leaves:
+                        leaves[edge] = r
+                    else:
+                        _arrive(edge, r, heap, entries, leaves)
                     break
                 node = edge
                 g = r
@@ -123,9 +127,12 @@ def _run_straight(
                         g = h
                     else:
                         g = _plus(g, h)
-                elif edge.leaf and edge not in leaves:
-                    leaves[edge] = h
-                elif follow is None and not edge.leaf and type(edge) is not OutEdge:
+                elif edge.plan is None:
+                    if edge.leaf and edge not in leaves:
+                        leaves[edge] = h
+                    else:
+                        _arrive(edge, h, heap, entries, leaves)
+                elif follow is None:
                     follow = edge
                     g = h
                 else:
@@ -137,6 +144,7 @@ def _run_straight(
                 _arrive(follow, g, heap, entries, leaves)
                 break
             node = follow
+            plan = node.plan
         node = None
     if found is None:
         r = g = h = None  # what only the leaves hold they may keep

@@ -23,7 +23,8 @@ from adjoint.array.descriptor import array_type
 from adjoint.array.silence import restore, silence
 from adjoint.core.fitting import fit
 from adjoint.core.node import AccumulateGrad, Node, OutEdge
-from adjoint.core.plan import Plan, straight_pull
+from adjoint.core.plan import Plan
+from adjoint.core.pulls import straight_pull
 from adjoint.core.tensor_base import make_tensor
 
 __all__ = ["leads_only_to", "unit_rows", "walk_rows"]

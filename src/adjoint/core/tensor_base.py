@@ -54,7 +54,8 @@ class Counter:
         if views is None:
             self.views = [weakref.ref(view)]
             return
-        if len(views) > 8 and len(views) & (len(views) - 1) == 0:
+        count = len(views)
+        if count > 8 and not count & (count - 1):
             # at every power of two: forget views that are gone
             views[:] = [v for v in views if v() is not None]
         views.append(weakref.ref(view))

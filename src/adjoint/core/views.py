@@ -36,7 +36,7 @@ from adjoint.core.masked import masked
 from adjoint.core.mode import get_mode
 from adjoint.core.node import Node, ViewSink, next_seq, node_of
 from adjoint.core.plan import tensor_world
-from adjoint.core.tensor_base import TensorBase, make_tensor, slow_descriptor
+from adjoint.core.tensor_base import Side, TensorBase, make_tensor, slow_descriptor
 
 __all__ = [
     "adopt_views",
@@ -62,21 +62,28 @@ NORMAL, NO_GRAD, MULTI_OUTPUT, IN_FUNCTION, IN_INFERENCE = range(5)
 
 def link_view(op: Any, source: Any, made: Any, params: dict[str, Any], mode: int) -> None:
     """Tie a view to its base: same version counter, and the steps that lead from the base to it."""
-    counter = made._counter = source._version_counter()
-    side = made._rare()
+    counter = source._counter
+    if counter is None:
+        counter = source._version_counter()
+    made._counter = counter
+    side = made._side
+    if side is None:
+        side = made._side = Side()
     before = source._side
-    if before is not None and before.inference:
+    if before is None:
+        side.base = source
+        side.steps = ((op, params),)
+    elif before.inference:
         side.inference = True  # no view to users: nothing is tracked
         return
-    step = (op, params)
-    if before is not None and before.base is not None:
+    elif before.base is not None:
         side.base = before.base
-        side.steps = (*before.steps, step)
+        side.steps = (*before.steps, (op, params))
         side.made = before.made
     else:
         side.base = source
-        side.steps = (step,)
-    if not mode & modes.GRAD or mode & modes.INFERENCE:
+        side.steps = ((op, params),)
+    if mode != modes.GRAD and (not mode & modes.GRAD or mode & modes.INFERENCE):
         side.made = IN_INFERENCE if mode & modes.INFERENCE else NO_GRAD
         if source._edge is not None:
             made._edge = ViewSink(made)

@@ -22,7 +22,8 @@ import numpy as np
 from adjoint.array import dtypes
 from adjoint.array.traced import Trace, TracedArray, Untraceable
 from adjoint.core.node import Node, OutEdge
-from adjoint.core.plan import OPERAND, OUT, Plan
+from adjoint.core.plan import Plan
+from adjoint.core.pulls import OPERAND, OUT
 from adjoint.core.tensor_base import TensorBase, make_tensor
 
 __all__ = ["Tape", "fingerprint", "nodes_behind"]

@@ -25,7 +25,6 @@ from adjoint.ops import join, view
 from adjoint.ops.counting import index_mask
 from adjoint.ops.families import operator
 from adjoint.ops.index_expression import Expression, items_of, no_dims, selected, sliced
-from adjoint.ops.index_straight import read_integers, read_slice
 from adjoint.ops.inplace import _fill_value, copy_
 from adjoint.ops.numbers import number as plain_number
 from adjoint.ops.numbers import overflow
@@ -221,19 +220,16 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     Raises: IndexError if an index is out of bounds, there are too many, or it is of another kind.
     """
     kind = type(index)
-    if kind is int or kind is tuple:
-        made = read_integers(input, index if kind is tuple else (index,))
-        if made is not None:
-            return made
     if kind is int and input._desc.shape:
         return selected(input, 0, index)
-    if kind is slice:
-        made = read_slice(input, index)
+    if kind is tuple and index:
+        made = _at_places(input, index)
         if made is not None:
             return made
+    if kind is slice:
         if not input._desc.shape:
             raise IndexError("slice() cannot be applied to a 0-dim tensor.")
-        return sliced(input, 0, index, skip_full=False)
+        return sliced(input, 0, index, False)
     if kind is int:
         raise no_dims()
     if (
@@ -247,6 +243,21 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     if not found.picks:
         return view._alias(input) if found.result is input else found.result
     return _picked(found.result, *found.picked())
+
+
+def _at_places(input: Tensor, index: tuple[Any, ...]) -> Tensor | None:
+    """``input`` at integers, each of which takes away the first axis; None for all else."""
+    shape = input._desc.shape
+    if len(index) > len(shape):
+        return None
+    places = []
+    for i, size in zip(index, shape):
+        if type(i) is not int or not -size <= i < size:
+            return None
+        places.append(i + size if i < 0 else i)
+    for place in places:
+        input = view._select(input, axis=0, index=place)
+    return input
 
 
 def _picked(input: Tensor, index: Tensor, axes: Shape) -> Tensor:

@@ -239,7 +239,7 @@ def sliced(input: Tensor, axis: int, item: slice, skip_full: bool) -> Tensor:
     if skip_full and start == 0 and stop >= size and step == 1:
         return input
     if step > 0:
-        part = slice(start, max(stop, start), step)
+        part = slice(start, stop if stop > start else start, step)
     elif stop >= start:
         part = slice(0, 0, 1)  # nothing; -1 would mean the last place
     else:

@@ -6,17 +6,12 @@ In: Tensors and numbers.  Out: Tensors of the broadcast shape.  Each rule is the
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 from adjoint.array.descriptor import REAL_NUMBERS
 from adjoint.array.dtypes import BOOL, COMPLEX
 from adjoint.core.duals import usual_descriptor
-from adjoint.core.mode import get_mode
-from adjoint.core.native import core as native
-from adjoint.core.node import next_seq
-from adjoint.core.plan import versions_of
-from adjoint.core.tensor_base import TensorBase, make_tensor
+from adjoint.core.tensor_base import TensorBase
 from adjoint.ops.checks import (
     both,
     no_bool_differences,
@@ -46,61 +41,18 @@ def sub(xp: Any, input: Array, other: Array) -> Array:
     return input - other
 
 
-@elementwise(lambda xp, g: -g, node="RsubBackward1")
+@elementwise(lambda xp, g: -g, node="RsubBackward1", number=True)
 def _rsub_number(xp: Any, input: Array, *, other: Number) -> Array:
     """Return ``other - input`` for a number."""
     return other - input
 
 
-def _from(x: Array, other: Array) -> Array:
-    return other - x
-
-
-_EXACT = 1 << 24  # integers below are floats
-_PYTHON = native is None  # the compiled core takes less for these operators as they are
-_recordings: dict[Any, tuple[Any, ...]] = {}
-
-
-def _straight(op: Any, kernel: Any, input: Tensor, other: Any, name: str, number: Any) -> Any:
-    """The straight path of an operator with a number as its parameter ``name``, whose result is
-    ``kernel(input, other)`` on raw arrays of real numbers; None where it is another's turn.
-    """
-    mode = get_mode()
-    if mode > 1:
-        return None
-    try:
-        raw = kernel(input._array, other)
-    except (RuntimeWarning, FloatingPointError):
-        return None
-    desc = input._desc.result
-    made = make_tensor(raw, None, desc)
-    edge = input._edge
-    if edge is not None and mode:
-        recording = _recordings.get(op)
-        if recording is None:
-            plan = op.plan((True,), exact=True, fitting=False)
-            recording = _recordings[op] = op.node_class, plan, plan.gather if plan.names else None
-        node_class, plan, gather = recording
-        made._edge = node = node_class()
-        node.edges = (edge,)
-        node.saved = saved = gather((input,), raw, {name: number}) if gather is not None else ()
-        node.versions = None if input._counter is None else versions_of(saved)
-        node.plan = plan
-        node.seq = next_seq()
-        node.desc = desc
-        node.hooks = None
-        node.counter = None
-    return made
-
-
 def _rsub(input: Tensor, other: Any) -> Tensor:
     """Return ``other - input``."""
+    kind = type(other)
     desc = input._desc
-    if _PYTHON and type(other) is int and desc.fast == REAL_NUMBERS and -_EXACT < other < _EXACT:
-        number = desc.constants_get(other)
-        constant = desc.constant(other) if number is None else number
-        made = _straight(_rsub_number.op, _from, input, constant, "other", other)
-        return _rsub_number(input, other=other) if made is None else made
+    if (kind is int or kind is float) and desc.fast == REAL_NUMBERS:
+        return _rsub_number(input, other)
     if isinstance(other, TensorBase):
         return sub(other, input)
     if isinstance(other, bool) or desc.dtype.category == BOOL:
@@ -156,7 +108,7 @@ def _power_by_number(xp: Any, g: Array, input: Array, exponent: Number) -> Array
     return g * (exponent * xp.power(input, exponent - 1))
 
 
-@elementwise(_power_by_number, node="PowBackward0")
+@elementwise(_power_by_number, node="PowBackward0", number=True)
 def _pow_number(xp: Any, input: Array, *, exponent: Number) -> Array:
     """Return ``input ** exponent`` for a Python number."""
     return xp.power(input, exponent)
@@ -408,17 +360,13 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
 
     Raises: RuntimeError for an integer tensor to a negative integer power.
     """
-    usual = type(exponent) is int and isinstance(input, TensorBase)
+    kind = type(exponent)
+    usual = (kind is int or kind is float) and isinstance(input, TensorBase)
     if usual and input._desc.fast == REAL_NUMBERS:  # type: ignore[union-attr]
-        if exponent == 2 and _PYTHON:
-            base = input._array  # type: ignore[union-attr]
-            made = _straight(_pow_number.op, operator.mul, input, base, "exponent", 2)
-            if made is not None:
-                return made
-        return _pow_number(input, exponent=exponent)
+        return _pow_number(input, exponent)
     if not isinstance(input, TensorBase):
-        kind = usual_descriptor(exponent._desc)  # type: ignore[union-attr]
-        if kind.fast == REAL_NUMBERS and not isinstance(input, complex):
+        desc = usual_descriptor(exponent._desc)  # type: ignore[union-attr]
+        if desc.fast == REAL_NUMBERS and not isinstance(input, complex):
             return _pow_base(exponent, base=input)
         return _pow(input, exponent)
     if not isinstance(exponent, TensorBase):

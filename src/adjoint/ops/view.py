@@ -40,7 +40,7 @@ def _unsafe_view(xp: Any, input: Array, *, shape: tuple[int, ...]) -> Array:
     return xp.reshape(input, shape)
 
 
-@movement(lambda xp, g: xp.matrix_t(g), node="TBackward0")
+@movement(lambda xp, g: xp.matrix_t(g), node="TBackward0", direct=lambda input, params: input.T)
 def _t(xp: Any, input: Array) -> Array:
     """Return the transpose of a matrix."""
     return xp.swapaxes(input, 0, 1)
@@ -101,9 +101,20 @@ def _expand(xp: Any, input: Array, *, shape: tuple[int, ...]) -> Array:
     return xp.broadcast_view(input, shape)
 
 
+def _at(axis: int, index: Any) -> tuple[Any, ...]:
+    return (slice(None),) * axis + (index,)
+
+
+def _read(input: Array, params: dict[str, Any]) -> Array:
+    """``xp.slice(input, _at(axis, index))`` on an array of NumPy's: what programs do most."""
+    axis, index = params["axis"], params["index"]
+    return input[(*_at(axis, index), ...)] if axis else input[index, ...]
+
+
 @movement(
     lambda xp, g, input_shape, axis, index: xp.slice_into(g, input_shape, _at(axis, index)),
     saved_names={"axis": "dim"},
+    direct=_read,
 )
 def _select(xp: Any, input: Array, *, axis: int, index: int) -> Array:
     """Return ``input`` at one place of an axis, without that axis."""
@@ -113,14 +124,11 @@ def _select(xp: Any, input: Array, *, axis: int, index: int) -> Array:
 @movement(
     lambda xp, g, input_shape, axis, index: xp.slice_into(g, input_shape, _at(axis, index)),
     saved_names={"axis": "dim"},
+    direct=_read,
 )
 def _slice(xp: Any, input: Array, *, axis: int, index: slice) -> Array:
     """Return a slice of ``input`` along one axis."""
     return xp.slice(input, _at(axis, index))
-
-
-def _at(axis: int, index: Any) -> tuple[Any, ...]:
-    return (slice(None),) * axis + (index,)
 
 
 @movement(

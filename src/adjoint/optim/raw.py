@@ -35,12 +35,15 @@ Axpy = Callable[[Array, Array, int, float], Any]
 
 
 @functools.cache
-def axpy_for(dtype: Any) -> Axpy:
-    """The function ``axpy(x, y, n, a)`` that adds ``a * x`` to ``y``, both flat, of one dtype."""
+def axpy_for(dtype: Any, small: bool = False) -> Axpy:
+    """The function ``axpy(x, y, n, a)`` that adds ``a * x`` to ``y``, both flat, of one dtype;
+    ``small``: they are at most one piece.
+    """
     name = {"float32": "saxpy", "float64": "daxpy"}.get(dtype.name)
     if name is None:
         return _plain_axpy
-    return _in_pieces(getattr(importlib.import_module("scipy.linalg.blas"), name))
+    axpy: Axpy = getattr(importlib.import_module("scipy.linalg.blas"), name)
+    return axpy if small else _in_pieces(axpy)
 
 
 _PIECE = 8192
@@ -92,7 +95,7 @@ class Slot:
         self.copied = memory is not raw or not memory.flags.c_contiguous
         self.flat = _flat(memory)
         self.n = self.flat.size
-        self.axpy = axpy_for(self.flat.dtype) if self.n else _nothing
+        self.axpy = axpy_for(self.flat.dtype, self.n <= _PIECE) if self.n else _nothing
         self.scratch = np.empty_like(self.flat)
         self.scratch2: Array = None
         self.buffers: dict[str, tuple[Array, Array]] = {}

@@ -105,7 +105,8 @@ class SGD(Optimizer):
                     _update(group, slot, grad, down)
                     continue
                 raw, flat = kept
-                _multiply(raw, slot.constant(momentum), raw)
+                constant = slot.constants.get(momentum)
+                _multiply(raw, slot.constant(momentum) if constant is None else constant, raw)
                 _add(raw, g, raw)
                 buffer._counter.value += 2
                 slot.axpy(flat, slot.flat, slot.n, down)

@@ -62,7 +62,7 @@ def matmul_add(a: Array, b: Array, c: Array) -> Array:
     """``a @ b + c`` for matrices, the sum in place."""
     small = a.size <= _SMALL and b.size <= _SMALL
     product = a.dot(b) if small or not a.ndim == b.ndim == 2 else _matrices(a, b)
-    if product.dtype == c.dtype and len(c.shape) <= 2:
+    if product.dtype is c.dtype and c.ndim <= 2:
         np.add(product, c, product)
         return product
     return product + c

@@ -1,11 +1,11 @@
-/* Calling an operator: the straight path of core/call.py and core/call_several.py.
+/* Calling an operator: the straight path of core/call.py, core/call_one.py and core/call_several.py.
 
    In: operands whose descriptors are the same object, or of one type. Out: a tensor, and a node if
    recording is on and an operand has an edge. Everything else goes to `apply` (core/record.py). */
 
 #include "state.h"
 
-enum { UNARY, BINARY, PREDICATE, WHOLE, ONE, THREE }; /* as in core/native/__init__.py */
+enum { UNARY, BINARY, PREDICATE, WHOLE, NUMBER, ONE, THREE }; /* as in core/native/calls.py */
 
 typedef struct {
     PyObject *plan; /* core/plan.py's, NULL until an operator is first recorded */
@@ -20,6 +20,8 @@ typedef struct {
     int kind, code, quiet;   /* quiet: it warns in nobody's name, so NumPy's warnings go off */
     long level;
     int operands, view, differentiable, wants, alike;
+    int direct; /* the function is one of a raw array and the dictionary of parameters */
+    PyObject *parameters; /* their names */
     PlanPair plans[8], fitting[4];
     PyTypeObject *node_class;
 } Call;
@@ -190,9 +192,9 @@ static PyObject *make_node(Call *self, PlanPair *pair, PyObject *const *edges, P
 }
 
 /* The raw result of the operator's function on one or two raw arrays. */
-static PyObject *forward(Call *self, PyObject *a, PyObject *b) {
-    if (self->code != OTHER) {
-        PyObject *made = compute(self->code, a, b);
+static PyObject *forward(Call *self, int code, PyObject *a, PyObject *b) {
+    if (code != OTHER) {
+        PyObject *made = compute(code, a, b);
         if (made || PyErr_Occurred()) return made;
     }
     PyObject *token = self->quiet ? silence() : NULL;
@@ -200,8 +202,8 @@ static PyObject *forward(Call *self, PyObject *a, PyObject *b) {
     PyObject *raw, *pair[2] = {a, b};
     Py_INCREF(a); /* the tensors hold them; what runs now might give the tensors others */
     Py_XINCREF(b);
-    if (self->code != OTHER)
-        raw = arithmetic(self->code, a, b);
+    if (code != OTHER)
+        raw = arithmetic(code, a, b);
     else
         raw = PyObject_Vectorcall(self->function, pair, b ? 2 : 1, NULL);
     Py_DECREF(a);
@@ -233,7 +235,7 @@ static PyObject *call_unary(Call *self, PyObject *input) {
     if (mode < 0) return NULL;
     if (level < self->level || mode > 1 || SLOT(input, S.t_array) == NULL)
         return general(self, &input, 1, NULL);
-    PyObject *raw = forward(self, SLOT(input, S.t_array), NULL);
+    PyObject *raw = forward(self, self->code, SLOT(input, S.t_array), NULL);
     if (raw == NULL) return may_retry() ? general(self, &input, 1, NULL) : NULL;
     PyObject *edge = SLOT(input, S.t_edge); /* as it is now: what ran might have changed it */
     PyObject *result =
@@ -267,7 +269,7 @@ static PyObject *call_with_number(Call *self, PyObject *input, PyObject *number)
     if (level < self->level || (PyFloat_CheckExact(number) && level != 2) || mode > 1)
         return general(self, operands, 2, NULL);
     PyObject *constant = pair_of(desc, number), *raw = NULL;
-    if (constant) raw = forward(self, SLOT(input, S.t_array), PyTuple_GET_ITEM(constant, 0));
+    if (constant) raw = forward(self, self->code, SLOT(input, S.t_array), PyTuple_GET_ITEM(constant, 0));
     if (raw == NULL) {
         Py_XDECREF(constant);
         return may_retry() ? general(self, operands, 2, NULL) : NULL;
@@ -307,7 +309,7 @@ static PyObject *call_binary(Call *self, PyObject *input, PyObject *other) {
     if (level < self->level || mode > 1 ||
         (!same && (level_of(second) < 1 || SLOT(desc, S.d_type) != SLOT(second, S.d_type))))
         return general(self, operands, 2, NULL);
-    PyObject *raw = forward(self, SLOT(input, S.t_array), SLOT(other, S.t_array));
+    PyObject *raw = forward(self, self->code, SLOT(input, S.t_array), SLOT(other, S.t_array));
     if (raw == NULL) return may_retry() ? general(self, operands, 2, NULL) : NULL;
     PyObject *edges[2] = {SLOT(input, S.t_edge), SLOT(other, S.t_edge)};
     PyObject *result = same ? Py_NewRef(SLOT(desc, S.d_result)) : describe(raw);
@@ -345,7 +347,7 @@ static PyObject *call_predicate(Call *self, PyObject *input, PyObject *other) {
     } else {
         return general(self, operands, 2, NULL);
     }
-    PyObject *raw = second ? forward(self, SLOT(input, S.t_array), second) : NULL;
+    PyObject *raw = second ? forward(self, self->code, SLOT(input, S.t_array), second) : NULL;
     Py_XDECREF(constant);
     if (raw == NULL) return may_retry() ? general(self, operands, 2, NULL) : NULL;
     PyObject *result = describe(raw);
@@ -374,6 +376,22 @@ static PyObject *forward_with(Call *self, PyObject *const *raws, int count, PyOb
     for (Py_ssize_t i = 0; i < named; i++) stack[1 + count + i] = values[i];
     PyObject *raw = PyObject_Vectorcall(self->function, stack, 1 + count, names);
     for (int i = 0; i < count; i++) Py_DECREF(stack[1 + i]);
+    return raw;
+}
+
+/* A view of `array`: `function(array, parameters)` or `function(numpy_, array, **parameters)`. */
+static PyObject *forward_view(Call *self, PyObject *input, PyObject *array, PyObject *params,
+                              PyObject *const *values, PyObject *names) {
+    PyObject *raw = NULL, *memory = Py_NewRef(array); /* what runs might give the tensor another */
+    if (!PyArray_CheckExact(array)) Py_SETREF(memory, PyObject_CallMethod(input, "_memory", NULL));
+    if (memory == NULL) return NULL;
+    if (self->direct) {
+        PyObject *stack[2] = {memory, params};
+        raw = PyObject_Vectorcall(self->function, stack, 2, NULL);
+    } else {
+        raw = forward_with(self, &memory, 1, values, names);
+    }
+    Py_DECREF(memory);
     return raw;
 }
 
@@ -406,13 +424,15 @@ static PyObject *call_several(Call *self, PyObject *const *operands, PyObject *c
         if (!i) type = SLOT(desc, S.d_type);
         raws[i] = SLOT(operands[i], S.t_array);
     }
-    PyObject *memory = NULL;
-    if (self->view && !PyArray_CheckExact(raws[0])) raws[0] = memory = PyObject_CallMethod(operands[0], "_memory", NULL);
-    PyObject *raw = raws[0] ? forward_with(self, raws, count, values, names) : NULL;
-    Py_XDECREF(memory);
+    PyObject *params = self->view ? dict_of(values, names) : NULL, *raw;
+    if (self->view)
+        raw = params ? forward_view(self, operands[0], raws[0], params, values, names) : NULL;
+    else
+        raw = forward_with(self, raws, count, values, names);
     PyObject *desc = raw ? describe(raw) : NULL, *made = NULL;
     if (desc == NULL) {
         Py_XDECREF(raw);
+        Py_XDECREF(params);
         if (!may_retry()) return NULL;
         return general_named(self, operands, count, values, names);
     }
@@ -428,7 +448,7 @@ static PyObject *call_several(Call *self, PyObject *const *operands, PyObject *c
        operand, only results that can have a derivative are recorded */
     if (needs && mode) {
         int recorded = 1;
-        if (count > 1 && SLOT(desc, S.d_type) != type) {
+        if (count > 1 && SLOT(desc, S.d_type) != type) { /* (no view) */
             Py_DECREF(raw);
             Py_DECREF(desc);
             return general_named(self, operands, count, values, names);
@@ -445,6 +465,7 @@ static PyObject *call_several(Call *self, PyObject *const *operands, PyObject *c
             if (pair) saved = gather(self, pair, operands, raw, values, names);
         }
         if (recorded < 0 || (recorded && !saved)) {
+            Py_XDECREF(params);
             Py_DECREF(raw);
             Py_DECREF(desc);
             return NULL;
@@ -453,16 +474,72 @@ static PyObject *call_several(Call *self, PyObject *const *operands, PyObject *c
     made = finish(self, raw, desc, pair, edges, saved, counted);
     Py_DECREF(desc);
     if (made && self->view) {
-        PyObject *params = dict_of(values, names), *bits = PyLong_FromLong(mode), *done = NULL;
-        if (params && bits)
+        PyObject *bits = PyLong_FromLong(mode), *done = NULL;
+        if (bits)
             done = PyObject_CallFunctionObjArgs(S.tie_view, self->op, operands[0], made, params,
                                                 bits, NULL);
-        Py_XDECREF(params);
         Py_XDECREF(bits);
         if (done == NULL) Py_CLEAR(made);
         Py_XDECREF(done);
     }
+    Py_XDECREF(params);
     return made;
+}
+
+/* ---- one operand and a number ----------------------------------------------------------------- */
+
+/* Whether a number becomes the operand's type in one rounding (Note [Numbers] of core/call_one.py). */
+static int rounds_once(PyObject *number) {
+    double limit = 9007199254740992.0, value;
+    if (PyFloat_CheckExact(number)) {
+        value = PyFloat_AS_DOUBLE(number);
+    } else {
+        int overflow;
+        long long whole = PyLong_AsLongLongAndOverflow(number, &overflow);
+        if (overflow || whole >= 1LL << 53 || whole <= -(1LL << 53)) return 0;
+        value = (double)whole;
+    }
+    return value < limit && value > -limit;
+}
+
+static int is_two(PyObject *number) {
+    int overflow;
+    return PyLong_CheckExact(number) && PyLong_AsLongAndOverflow(number, &overflow) == 2;
+}
+
+static PyObject *call_number(Call *self, PyObject *input, PyObject *number) {
+    if (!is_tensor(input) || (!PyFloat_CheckExact(number) && !PyLong_CheckExact(number)))
+        return general_named(self, &input, 1, &number, self->parameters);
+    PyObject *desc = SLOT(input, S.t_desc), *array = SLOT(input, S.t_array), *raw = NULL;
+    long level = level_of(desc), mode = current_mode();
+    if (mode < 0) return NULL;
+    int constant = self->code != POWER; /* arithmetic of the number's constant and the operand */
+    if (level < 2 || mode > 1 || array == NULL || (constant && !rounds_once(number)))
+        return general_named(self, &input, 1, &number, self->parameters);
+    if (constant) {
+        PyObject *pair = pair_of(desc, number);
+        if (pair) raw = forward(self, self->code, PyTuple_GET_ITEM(pair, 0), array);
+        Py_XDECREF(pair);
+    } else if (is_two(number)) {
+        raw = forward(self, MUL, array, array);
+    } else {
+        raw = forward(self, OTHER, array, number);
+    }
+    if (raw == NULL)
+        return may_retry() ? general_named(self, &input, 1, &number, self->parameters) : NULL;
+    PyObject *edge = SLOT(input, S.t_edge), *result = SLOT(desc, S.d_result), *saved = NULL;
+    PlanPair *pair = NULL;
+    int counted = 0;
+    if (edge != Py_None && mode && self->differentiable) {
+        pair = plan_for(self, 1, 1);
+        if (pair == NULL) {
+            Py_DECREF(raw);
+            return NULL;
+        }
+        saved = gather(self, pair, &input, raw, &number, self->parameters);
+        counted = pair->data->count && SLOT(input, S.t_counter) != Py_None;
+    }
+    return finish(self, raw, result, pair, &edge, saved, counted);
 }
 
 /* ---- the object ------------------------------------------------------------------------------- */
@@ -493,7 +570,7 @@ static PyObject *call_by_name(Call *self, PyObject *const *args, Py_ssize_t coun
         if (place >= 0 && given[place] == NULL) {
             given[place] = args[count + i];
             positional++;
-        } else if (place < 0 && self->kind >= ONE) {
+        } else if (place < 0 && self->kind >= NUMBER) {
             if (PyList_Append(rest, name) < 0) goto end;
             values[kept++] = args[count + i];
         } else {
@@ -516,7 +593,13 @@ static PyObject *call_by_name(Call *self, PyObject *const *args, Py_ssize_t coun
         }
     left = PyList_AsTuple(rest);
     if (left == NULL) goto end;
-    if (self->kind == BINARY)
+    if (self->kind == NUMBER) {
+        if (kept == 1 && PyUnicode_Compare(PyTuple_GET_ITEM(left, 0),
+                                           PyTuple_GET_ITEM(self->parameters, 0)) == 0)
+            made = call_number(self, given[0], values[0]);
+        else
+            made = general_named(self, given, 1, values, kept ? left : NULL);
+    } else     if (self->kind == BINARY)
         made = call_binary(self, given[0], given[1]);
     else if (self->kind == PREDICATE)
         made = call_predicate(self, given[0], given[1]);
@@ -534,6 +617,7 @@ end:
 static PyObject *call(PyObject *object, PyObject *const *args, size_t flagged, PyObject *names) {
     Call *self = (Call *)object;
     Py_ssize_t count = PyVectorcall_NARGS(flagged);
+    if (self->kind == NUMBER && count == 2 && !names) return call_number(self, args[0], args[1]);
     if (count > self->operands) return wrong_arguments(self, count);
     if (names && !PyTuple_GET_SIZE(names)) names = NULL;
     if (self->kind == THREE && self->operands == 3 && count == 2) {
@@ -551,6 +635,7 @@ static PyObject *call(PyObject *object, PyObject *const *args, size_t flagged, P
         case PREDICATE:
             if (!names) return call_predicate(self, args[0], args[1]);
             break;
+        case NUMBER: break;
         default: return call_several(self, args, args + count, names);
         }
     if (names) return call_by_name(self, args, count, names);
@@ -559,17 +644,19 @@ static PyObject *call(PyObject *object, PyObject *const *args, size_t flagged, P
 
 static PyObject *call_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     static char *words[] = {"op",       "function",       "kind",  "code",  "quiet", "level",
-                            "operands", "differentiable", "wants", "alike", "view",  NULL};
-    PyObject *op, *function;
-    int kind, code, quiet, operands, differentiable, wants, alike, view;
+                            "operands", "differentiable", "wants", "alike", "view",  "direct",
+                            "parameters", NULL};
+    PyObject *op, *function, *parameters;
+    int kind, code, quiet, operands, differentiable, wants, alike, view, direct;
     long level;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOiiplipiip", words, &op, &function, &kind,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOiiplipiippO!", words, &op, &function, &kind,
                                      &code, &quiet, &level, &operands, &differentiable, &wants,
-                                     &alike, &view))
+                                     &alike, &view, &direct, &PyTuple_Type, &parameters))
         return NULL;
     int least = kind == BINARY || kind == PREDICATE ? 2 : kind == THREE ? 2 : 1;
-    if (kind < UNARY || kind > THREE || code < ADD || code > OTHER || operands < least ||
-        operands > (kind == THREE ? 3 : least)) {
+    if (kind < UNARY || kind > THREE || code < ADD || code > POWER || operands < least ||
+        operands > (kind == THREE ? 3 : least) || (kind == NUMBER && PyTuple_GET_SIZE(parameters) != 1) ||
+        (kind == NUMBER ? code == NEG || code == OTHER : code == POWER)) {
         PyErr_SetString(PyExc_ValueError, "no such kind of call");
         return NULL;
     }
@@ -587,6 +674,8 @@ static PyObject *call_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     self->wants = wants;
     self->alike = alike;
     self->view = view;
+    self->direct = direct;
+    self->parameters = Py_NewRef(parameters);
     return (PyObject *)self;
 }
 
@@ -594,6 +683,7 @@ static int call_traverse(Call *self, visitproc visit, void *arg) {
     Py_VISIT(self->dict);
     Py_VISIT(self->op);
     Py_VISIT(self->function);
+    Py_VISIT(self->parameters);
     Py_VISIT(self->node_class);
     for (int i = 0; i < 8; i++) {
         Py_VISIT(self->plans[i].plan);
@@ -610,6 +700,7 @@ static int call_clear(Call *self) {
     Py_CLEAR(self->dict);
     Py_CLEAR(self->op);
     Py_CLEAR(self->function);
+    Py_CLEAR(self->parameters);
     Py_CLEAR(self->node_class);
     for (int i = 0; i < 8; i++) {
         Py_CLEAR(self->plans[i].plan);

@@ -15,16 +15,20 @@ from adjoint.core.native.steps import ARITHMETIC
 
 __all__ = ["make_compiled"]
 
-_KINDS = ("UNARY", "BINARY", "PREDICATE", "WHOLE", "ONE", "THREE")  # as in calls.c
+_KINDS = ("UNARY", "BINARY", "PREDICATE", "WHOLE", "NUMBER", "ONE", "THREE")  # as in calls.c
 
-_OTHER = 5
+_OTHER, _POWER = 5, 6  # as in state.h
 
 
 def make_compiled(op: Any, kind: str) -> Any:
     """The compiled call of ``op``; ``kind``: the straight path that it takes."""
-    alone = kind not in ("ONE", "THREE")  # a function of raw arrays, without parameters
-    function = op.kernel if alone else op.forward
+    alone = kind not in ("NUMBER", "ONE", "THREE")  # a function of raw arrays, without parameters
+    direct = op.direct is not None
+    function = op.kernel if alone else op.direct if direct else op.forward
     code = ARITHMETIC.get(function, _OTHER)
+    if kind == "NUMBER":
+        function, arithmetic = op.with_number
+        code = ARITHMETIC[function] if arithmetic else _POWER
     level = op.level
     if kind == "WHOLE" or (kind == "ONE" and op.family == "elementwise"):
         level = REAL_NUMBERS
@@ -37,11 +41,13 @@ def make_compiled(op: Any, kind: str) -> Any:
         kind=_KINDS.index(kind),
         code=code,
         # Python functions of the library warn in its name, and are not heard; NumPy's own are
-        quiet=alone and not isinstance(function, functools.partial),
+        quiet=kind == "NUMBER" or (alone and not isinstance(function, functools.partial)),
         level=level,
         operands=len(op.operands),
         differentiable=op.differentiable,
         wants=wants,
         alike=sum(1 << i for i in op.promoted),
         view=op.view,
+        direct=direct,
+        parameters=op.parameters,
     )

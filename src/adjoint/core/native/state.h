@@ -70,7 +70,7 @@ static inline PyObject *silence(void) { return PyContextVar_Set(S.warnings, S.ig
 int restore(PyObject *token); /* keeps an error that is on its way */
 
 /* arrays.c */
-enum { ADD, SUB, MUL, DIV, NEG, OTHER };
+enum { ADD, SUB, MUL, DIV, NEG, OTHER, POWER }; /* POWER: of calls, which know squares */
 PyObject *compute(int code, PyObject *a, PyObject *b); /* small plain arrays only; NULL without an
                                                           error if it is not its business */
 PyObject *arithmetic(int code, PyObject *a, PyObject *b); /* whatever Python does for the operator */

@@ -126,7 +126,7 @@ class Module(Stateful, Hooked):
             hooked = self._backward_hooks  # raises AttributeError: Module.__init__() was not called
         if hooked:
             return self._call_with_hooks(args, kwargs)
-        return self.forward(*args, **kwargs)
+        return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
 
     _call_impl = __call__
 
