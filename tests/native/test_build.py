@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adjoint.core.native.library import cache_folder
+from adjoint.array.native.library import cache_folder
 from tests.native.conftest import run_python
 
 STATE = "from adjoint.core.native import core, library; print(core is not None, library.state())"
