@@ -38,7 +38,7 @@ void wait_a_little(int *turns);
 /* products.c */
 typedef struct {
     const float *at;
-    long down, along; /* elements from a row to the next one, from a column to the next one; one of them is 1 */
+    long down, along; /* elements from a row to the next one, from a column to the next one */
 } Operand;
 
 int can_multiply(void);

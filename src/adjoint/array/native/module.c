@@ -17,17 +17,17 @@ static PyArrayObject *plain(PyObject *o) {
     return PyArray_ISBEHAVED_RO(array) ? array : NULL;
 }
 
-/* A float32 matrix in C or Fortran order, rows or columns of which may lie apart; 0 if it is not. */
+/* A float32 matrix; 0 if it is not. */
 static int read_operand(PyObject *o, Operand *operand) {
     PyArrayObject *array = plain(o);
     if (array == NULL || PyArray_NDIM(array) != 2 || PyArray_TYPE(array) != NPY_FLOAT32) return 0;
     npy_intp rows = PyArray_DIM(array, 0), columns = PyArray_DIM(array, 1);
     npy_intp down = PyArray_STRIDE(array, 0), along = PyArray_STRIDE(array, 1), size = sizeof(float);
-    if (down % size || along % size || down <= 0 || along <= 0) return 0;
+    if (down % size || along % size) return 0;
     operand->at = PyArray_DATA(array);
     operand->down = down / size;
     operand->along = along / size;
-    return rows > 1 && columns > 1 && (operand->down == 1 || operand->along == 1);
+    return rows > 1 && columns > 1;
 }
 
 /* product(a, b, row, threads): a @ b + row, row a vector or None; None if BLAS has to do it. */

@@ -1,6 +1,6 @@
 /* The product of two float32 matrices, with the bits of OpenBLAS's kernels for AVX-512.
 
-   In: two matrices in C or Fortran order, a row to add or NULL. Out: their product in C order, on one thread or
+   In: two matrices, best in C or Fortran order, a row to add or NULL. Out: their product in C order, on one thread or
    several. Whether NumPy's BLAS has these bits here is found out once (array/kernels/compiled.py).
 
    Note [The same bits]
@@ -10,15 +10,17 @@
        and who computes which, is free.
 
    Note [Blocks]
-       The second matrix is packed, in panels of 64 columns (`pack_b`), a block of columns at a time that stays in
-       the second-level cache together with all of its inner index (at most DEEP). Rows of the first matrix are
-       packed 6 at a time, or, where they are contiguous downwards, some panels of 6 at a time (`pack_a`). A tile
-       of 6 x 64 sums is in registers: 24 chains.
+       The second matrix is packed, in panels of 64 columns (`pack_b`): a block of the inner index by a block of
+       columns at a time, which stays in the second-level cache while all rows are multiplied with it. Rows of the
+       first matrix are packed 6 at a time, or, where they are contiguous downwards, some panels of 6 at a time
+       (`pack_a_...`). A tile of 6 x 64 sums is in registers: 24 chains.
 
-   Note [Chunks]
-       For each block of columns come first pieces to pack, then ranges of rows to compute, in one sequence that the
-       threads take their next chunk from. A range waits until the pieces of its block are packed; who packs them
-       is at work already, since chunks are begun in order. */
+   Note [Steps]
+       A step is one such block of the second matrix: first pieces to pack, then ranges of rows to compute, a chunk
+       each, in one sequence that the threads take their next chunk from. A range waits until its block is packed,
+       and until the same range of the step before is done; a piece, until the step whose memory it overwrites is
+       done (two steps before: nobody waits for who is a little late). Chunks are begun in order, so that whatever
+       one waits for is at work. */
 
 #include "kernels.h"
 #include <stdatomic.h>
@@ -42,29 +44,26 @@ enum {
     WIDTH = 4 * LANES,      /* of a tile */
     DEPTH = 448,            /* of a block of the inner index: OpenBLAS's GEMM_Q */
     GRAIN = 16,             /* what OpenBLAS rounds halves up to: its GEMM_UNROLL_M */
-    DEEP = 1024,            /* inner index of one part of the work, in whole blocks */
-    MOST_BLOCKS = 4,        /* of it */
-    SIDE = 1 << 18,         /* elements of a packed block of columns */
-    MOST_COLUMNS = 8,       /* blocks of columns in one part of the work */
+    BROAD = 8 * WIDTH,      /* columns of a block, at most */
+    SLOTS = 2,              /* packed blocks that are in memory */
+    MOST_RANGES = 256,
     GROUP = 16,             /* panels of six rows that are packed together */
     LINE = DEPTH + LANES,   /* of a packed row: rows do not meet in one set of the cache */
     PRIVATE = GROUP * ROWS * LINE, /* floats for each thread to pack rows in */
-    FEWEST = 48, MOST = 192, /* rows of a chunk, in multiples of 6 */
+    FEWEST = 48, MOST = 192, /* rows of a range, in multiples of 6 */
 };
 
 typedef struct {
     Operand a, b;
     float *c;
     const float *row;
-    long rows, columns, stride;  /* of this part; of a row of c */
-    int fresh;                   /* nothing has been added up yet */
-    int blocks;                  /* of the inner index */
-    long from[MOST_BLOCKS + 1];  /* where each begins */
-    long width, panels, height;  /* columns of a block and their panels; rows of a chunk */
-    long pieces, ranges;         /* chunks of a block of columns: to pack, to compute */
+    long rows, columns, inner;
+    long blocks, width, height;  /* blocks of the inner index; columns of a block; rows of a range */
+    long pieces, ranges, slots;  /* chunks of a step: to pack, to compute */
     float *packed, *private;
-    atomic_long ready[MOST_COLUMNS]; /* pieces packed */
-} Part;
+    atomic_long ready[SLOTS], done[SLOTS]; /* pieces packed into a slot, ranges computed from it */
+    atomic_long steps[MOST_RANGES];        /* of a range that are done */
+} Product;
 
 int can_multiply(void) {
     __builtin_cpu_init();
@@ -73,15 +72,26 @@ int can_multiply(void) {
            __builtin_cpu_supports("fma");
 }
 
-static long next_block(long left) {
-    if (left >= 2 * DEPTH) return DEPTH;
-    if (left > DEPTH) return (left / 2 + GRAIN - 1) / GRAIN * GRAIN;
-    return left;
-}
-
 static inline long least(long a, long b) { return a < b ? a : b; }
 
 static inline long round_up(long n, long unit) { return (n + unit - 1) / unit * unit; }
+
+/* Where a block of the inner index begins. OpenBLAS takes DEPTH as long as there are two of them, halves what is
+   more than one, and takes the rest. */
+static long block_at(long inner, long block) {
+    long whole = inner < 2 * DEPTH ? 0 : inner / DEPTH - 1, left = inner - whole * DEPTH;
+    if (block <= whole) return block * DEPTH;
+    if (block == whole + 1 && left > DEPTH) return whole * DEPTH + round_up(left / 2, GRAIN);
+    return inner;
+}
+
+static long count_blocks(long inner) {
+    long count = 0;
+    while (block_at(inner, count) < inner) count++;
+    return count;
+}
+
+static inline int in_fortran_order(Operand o) { return o.down == 1 && o.along != 1; }
 
 /* The first `count` of 16 lanes. */
 static inline __mmask16 lanes(long count) { return count >= LANES ? 0xffff : (__mmask16)((1 << count) - 1); }
@@ -116,6 +126,11 @@ WIDE static inline __attribute__((always_inline)) void transpose(__m512 *r) {
 /* A panel: `depth` rows of up to 64 columns, in whole vectors, with zeros beyond `columns`. */
 WIDE static void pack_b(Operand b, long depth, long columns, float *out) {
     long step = round_up(columns, LANES);
+    if (b.along != 1 && b.down != 1) { /* of one number per row, or with gaps */
+        for (long p = 0; p < depth; p++, out += step)
+            for (long j = 0; j < step; j++) out[j] = j < columns ? b.at[p * b.down + j * b.along] : 0;
+        return;
+    }
     if (b.along == 1) {
         for (long p = 0; p < depth; p++, out += step)
             for (long j = 0; j < columns; j += LANES)
@@ -146,11 +161,15 @@ WIDE static void pack_b(Operand b, long depth, long columns, float *out) {
     }
 }
 
-/* Six rows, LINE floats apart, of a matrix in C order; zeros for rows that are not there. */
+/* Six rows, LINE floats apart, of a matrix that is not in Fortran order; zeros for rows that are not there. */
 WIDE static void pack_a_rows(Operand a, long depth, long rows, float *out) {
     for (long i = 0; i < ROWS; i++, out += LINE) {
         if (i >= rows)
             memset(out, 0, depth * sizeof(float));
+        else if (a.along == 0)
+            for (long p = 0; p < depth; p += LANES) _mm512_storeu_ps(out + p, _mm512_set1_ps(a.at[i * a.down]));
+        else if (a.along != 1)
+            for (long p = 0; p < depth; p++) out[p] = a.at[i * a.down + p * a.along];
         else
             for (long p = 0; p < depth; p += LANES)
                 _mm512_storeu_ps(out + p, _mm512_maskz_loadu_ps(lanes(depth - p), a.at + i * a.down + p));
@@ -228,96 +247,110 @@ static Tile *const FROM_COLUMNS[] = {columns_1, columns_2, columns_3, columns_4}
 
 /* ---- chunks ------------------------------------------------------------------------------------------------- */
 
-/* Where the panel of a block of columns lies for one block of the inner index. */
-static float *panel_at(const Part *part, long side, int block, long panel) {
-    long first = side * part->width, here = round_up(least(part->width, part->columns - first), LANES);
-    long depth = part->from[block + 1] - part->from[block];
-    return part->packed + first * part->from[part->blocks] + part->from[block] * here + panel * WIDTH * depth;
+/* A block of the second matrix: what of it, and where it is packed. */
+typedef struct {
+    long top, depth, left, columns, panels;
+    float *packed;
+} Block;
+
+static Block block_of(const Product *job, long step) {
+    long block = step % job->blocks, side = step / job->blocks;
+    Block b = {.top = block_at(job->inner, block), .left = side * job->width};
+    b.depth = block_at(job->inner, block + 1) - b.top;
+    b.columns = least(job->width, job->columns - b.left);
+    b.panels = (b.columns + WIDTH - 1) / WIDTH;
+    b.packed = job->packed + step % job->slots * DEPTH * BROAD;
+    return b;
 }
 
-static void pack_piece(Part *part, long side, long piece) {
-    int block = (int)(piece / part->panels);
-    long panel = piece % part->panels, first = panel * WIDTH;
-    long here = least(part->width, part->columns - side * part->width) - first;
-    if (here > 0) {
-        Operand b = part->b;
-        b.at += part->from[block] * b.down + (side * part->width + first) * b.along;
-        pack_b(b, part->from[block + 1] - part->from[block], least(here, WIDTH), panel_at(part, side, block, panel));
+static void wait_for(atomic_long *counter, long wanted) {
+    int turns = 0;
+    while (atomic_load(counter) < wanted) wait_a_little(&turns);
+}
+
+/* Pack one of as many pieces of a block as it has panels: a panel, or, of a matrix in C order, some rows of all of
+   them, which are read as they lie in memory. */
+static void pack_piece(Product *job, long step, long nr) {
+    long slot = step % job->slots;
+    wait_for(&job->done[slot], step / job->slots * job->ranges);
+    Block block = block_of(job, step);
+    int by_rows = !in_fortran_order(job->b);
+    long top = by_rows ? nr * block.depth / job->pieces : 0;
+    long end = by_rows ? (nr + 1) * block.depth / job->pieces : block.depth;
+    for (long panel = by_rows ? 0 : nr; panel < least(by_rows ? block.panels : nr + 1, block.panels); panel++) {
+        long first = panel * WIDTH, here = least(block.columns - first, WIDTH);
+        Operand b = job->b;
+        b.at += (block.top + top) * b.down + (block.left + first) * b.along;
+        pack_b(b, end - top, here, block.packed + first * block.depth + top * round_up(here, LANES));
     }
-    atomic_fetch_add(&part->ready[side], 1);
+    atomic_fetch_add(&job->ready[slot], 1);
 }
 
 /* A panel of six rows times all columns of a block. */
-static void multiply_panel(
-    const Part *part, long side, int block, const float *a, int in_rows, long first, long rows) {
-    long columns = least(part->width, part->columns - side * part->width);
-    long depth = part->from[block + 1] - part->from[block];
-    Target to = {NULL, part->stride, rows, 0, part->fresh && block == 0, NULL};
-    for (long j = 0; j < columns; j += WIDTH) {
-        long here = least(columns - j, WIDTH), vectors = (here + LANES - 1) / LANES, at = side * part->width + j;
-        to.c = part->c + first * part->stride + at;
+static void multiply_panel(const Product *job, const Block *block, const float *a, int in_rows, long first, long rows) {
+    Target to = {NULL, job->columns, rows, 0, block->top == 0, NULL};
+    int last = block->top + block->depth == job->inner;
+    for (long j = 0; j < block->columns; j += WIDTH) {
+        long here = least(block->columns - j, WIDTH), at = block->left + j;
+        unsigned vectors = (unsigned)(here + LANES - 1) / LANES;
+        to.c = job->c + first * job->columns + at;
         to.last = lanes(here - (vectors - 1) * LANES);
-        to.row = part->row && block == part->blocks - 1 ? part->row + at : NULL;
-        const float *b = panel_at(part, side, block, j / WIDTH);
-        (in_rows ? FROM_ROWS : FROM_COLUMNS)[vectors - 1](depth, a, b, &to);
+        to.row = job->row && last ? job->row + at : NULL;
+        (in_rows ? FROM_ROWS : FROM_COLUMNS)[(vectors - 1) & 3](block->depth, a, block->packed + j * block->depth, &to);
     }
 }
 
-static void multiply_range(Part *part, long side, long range, float *packed) {
-    long first = range * part->height, end = least(first + part->height, part->rows);
-    int turns = 0;
-    while (atomic_load(&part->ready[side]) < part->pieces) wait_a_little(&turns);
-    for (int block = 0; block < part->blocks; block++) {
-        long depth = part->from[block + 1] - part->from[block];
-        for (long i = first; i < end;) {
-            Operand a = part->a;
-            a.at += i * a.down + part->from[block] * a.along;
-            if (a.along == 1) {
-                long rows = least(end - i, ROWS);
-                pack_a_rows(a, depth, rows, packed);
-                multiply_panel(part, side, block, packed, 1, i, rows);
-                i += rows;
-                continue;
-            }
-            long together = least(end - i, GROUP * ROWS);
-            pack_a_columns(a, depth, together, packed);
-            for (long at = 0; at < together; at += ROWS)
-                multiply_panel(part, side, block, packed + at * depth, 0, i + at, least(together - at, ROWS));
-            i += together;
+/* Ask for some columns of a matrix in Fortran order that are to be packed next: the cache cannot foresee them. */
+static void fetch_columns(const float *at, long along, long first, long last) {
+    for (long p = first; p < last; p++)
+        for (long i = 0; i < GROUP * ROWS; i += LANES) _mm_prefetch((const char *)(at + p * along + i), _MM_HINT_T1);
+}
+
+static void multiply_range(Product *job, long step, long range, float *packed) {
+    long slot = step % job->slots, first = range * job->height, end = least(first + job->height, job->rows);
+    wait_for(&job->ready[slot], (step / job->slots + 1) * job->pieces);
+    wait_for(&job->steps[range], step);
+    Block block = block_of(job, step);
+    for (long i = first; i < end;) {
+        Operand a = job->a;
+        a.at += i * a.down + block.top * a.along;
+        if (!in_fortran_order(a)) {
+            long rows = least(end - i, ROWS);
+            pack_a_rows(a, block.depth, rows, packed);
+            multiply_panel(job, &block, packed, 1, i, rows);
+            i += rows;
+            continue;
         }
+        long together = least(end - i, GROUP * ROWS);
+        pack_a_columns(a, block.depth, together, packed);
+        for (long at = 0; at < together; at += ROWS) {
+            if (i + together < end) fetch_columns(a.at + together, a.along, at * block.depth / together, least(at + ROWS, together) * block.depth / together);
+            multiply_panel(job, &block, packed + at * block.depth, 0, i + at, least(together - at, ROWS));
+        }
+        i += together;
     }
+    atomic_fetch_add(&job->steps[range], 1);
+    atomic_fetch_add(&job->done[slot], 1);
 }
 
 static void work(void *argument, long chunk, int who) {
-    Part *part = argument;
-    long side = chunk / (part->pieces + part->ranges), at = chunk % (part->pieces + part->ranges);
-    if (at < part->pieces)
-        pack_piece(part, side, at);
+    Product *job = argument;
+    long step = chunk / (job->pieces + job->ranges), at = chunk % (job->pieces + job->ranges);
+    if (at < job->pieces)
+        pack_piece(job, step, at);
     else
-        multiply_range(part, side, at - part->pieces, part->private + who * PRIVATE);
-}
-
-/* Multiply one part of the second matrix: up to DEEP of the inner index, up to MOST_COLUMNS blocks of columns. */
-static void multiply_part(Part *part, long sides, int threads) {
-    part->panels = (part->width + WIDTH - 1) / WIDTH;
-    part->pieces = part->panels * part->blocks;
-    long ranges = 4 * threads / sides + (threads > 1); /* some for each thread, so that who is late does less */
-    long height = round_up(part->rows / (ranges ? ranges : 1) + 1, ROWS);
-    part->height = height < FEWEST ? FEWEST : least(height, MOST);
-    part->ranges = (part->rows + part->height - 1) / part->height;
-    for (int i = 0; i < MOST_COLUMNS; i++) atomic_store(&part->ready[i], 0);
-    share(work, part, sides * (part->pieces + part->ranges), threads);
+        multiply_range(job, step, at - job->pieces, job->private + who * PRIVATE);
 }
 
 /* Memory to pack in is kept for the next product; who finds it taken gets other memory. */
 typedef struct {
-    size_t size;
+    long size;
     float at[];
 } Memory;
 
 static Memory *_Atomic kept;
 
-static Memory *take_memory(size_t size) {
+static Memory *take_memory(long size) {
     Memory *memory = atomic_exchange(&kept, NULL);
     if (memory && memory->size >= size) return memory;
     free(memory);
@@ -328,36 +361,23 @@ static Memory *take_memory(size_t size) {
 
 int multiply(Operand a, Operand b, float *c, const float *row, long rows, long columns, long inner, int threads) {
     if (threads > MOST_THREADS) threads = MOST_THREADS;
-    Part part = {.stride = columns, .rows = rows};
-    long deep = least(inner, DEEP), width = SIDE / deep / WIDTH * WIDTH;
-    width = width < 2 * WIDTH ? 2 * WIDTH : least(width, 8 * WIDTH);
-    long most = MOST_COLUMNS * width;
-    Memory *memory = take_memory(deep * round_up(least(columns, most), WIDTH) + threads * (long)PRIVATE);
+    Product job = {.a = a, .b = b, .c = c, .row = row, .rows = rows, .columns = columns, .inner = inner};
+    long sides = (columns + BROAD - 1) / BROAD;
+    job.width = round_up((columns + sides - 1) / sides, WIDTH);
+    sides = (columns + job.width - 1) / job.width;
+    job.blocks = count_blocks(inner);
+    job.pieces = job.width / WIDTH;
+    job.slots = threads > 1 ? SLOTS : 1;
+    long wanted = threads > 1 ? 4 * threads : 1; /* some ranges for each thread, so that who is late does less */
+    long height = round_up((rows + wanted - 1) / wanted, ROWS), least_height = round_up(rows / MOST_RANGES + 1, ROWS);
+    height = height < FEWEST ? FEWEST : least(height, MOST);
+    job.height = height < least_height ? least_height : height;
+    job.ranges = (rows + job.height - 1) / job.height;
+    Memory *memory = take_memory(job.slots * DEPTH * BROAD + threads * (long)PRIVATE);
     if (memory == NULL) return -1;
-    part.private = (float *)(((uintptr_t)memory->at + 63) & ~(uintptr_t)63);
-    part.packed = part.private + threads * (long)PRIVATE;
-    for (long j = 0; j < columns; j += most) {
-        part.columns = least(columns - j, most);
-        long sides = (part.columns + width - 1) / width;
-        part.width = round_up((part.columns + sides - 1) / sides, WIDTH);
-        sides = (part.columns + part.width - 1) / part.width;
-        part.c = c + j;
-        for (long p = 0, depth; p < inner; p += part.from[part.blocks]) {
-            part.a = a, part.b = b;
-            part.a.at += p * a.along;
-            part.b.at += p * b.down + j * b.along;
-            part.fresh = p == 0;
-            part.blocks = 0;
-            part.from[0] = 0;
-            long end = 0;
-            while (p + end < inner && (depth = next_block(inner - p - end)) + end <= DEEP) {
-                end += depth;
-                part.from[++part.blocks] = end;
-            }
-            part.row = row && p + end == inner ? row + j : NULL;
-            multiply_part(&part, sides, threads);
-        }
-    }
+    job.private = (float *)(((uintptr_t)memory->at + 63) & ~(uintptr_t)63);
+    job.packed = job.private + threads * (long)PRIVATE;
+    share(work, &job, sides * job.blocks * (job.pieces + job.ranges), threads);
     free(atomic_exchange(&kept, memory));
     return 0;
 }
