@@ -15,6 +15,7 @@ SHAPES = [
     *((256, 784, 512), (512, 256, 784), (257, 785, 515), (395, 1664, 353), (24, 2000, 32)),
     *((1021, 599, 173), (130, 447, 100), (131, 449, 101), (132, 896, 102), (50, 897, 700)),
     *((40, 60, 4500), (4500, 60, 40), (37, 33, 9001), (100, 2, 7000), (64, 3001, 31)),
+    *((2, 800, 700), (5, 600, 600), (300, 700, 10), (10, 460, 260), (7, 900, 200), (900, 200, 13)),
 ]
 
 
@@ -209,10 +210,14 @@ def test_large_products_go_there(monkeypatch, product):
     square = expected[:, :1]
     assert bits(numpy_.matmul_add(a, b, square)) == bits(expected + square) and len(seen) == 3
     seen.clear()
-    for x, y in ((a[:2], b), (a, b[:, :3]), (a[:, :5], b[:5]), (a.astype(float), b.astype(float))):
+    for x, y in ((a[:1], b), (a, b[:, :3]), (a[:, :5], b[:5]), (a.astype(float), b.astype(float))):
         assert np.allclose(numpy_.matmul(x, y), np.matmul(x, y))
     assert bits(numpy_.matmul(a, a.T)) == bits(threads.alone(a.dot, a.T))  # half the work for BLAS
-    assert seen == []
+    assert bits(numpy_.matmul(b.T, a.T)) == bits(expected.T)
+    assert seen == [(90, 200)]
+    turned = matrix(rng, 300, 200, True)
+    assert bits(numpy_.matmul(turned, b)) == bits(threads.alone(np.matmul, turned, b))
+    assert seen == [(90, 200)]
     with pytest.raises(ValueError, match="not aligned"):
         products.matmul(a, b.T)
 

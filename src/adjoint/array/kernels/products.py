@@ -47,7 +47,8 @@ _OPERATIONS = 1 << 20  # multiplications up to which a call of `threads` (4 us) 
 _BLOCK = 24
 _ROWS = 512
 _TINY = 256  # elements of an outer product
-_COLUMNS, _TALL = 32, 24  # columns and rows from which the compiled kernel is the faster one
+_COLUMNS = 10  # from so many the compiled kernel is faster than BLAS ...
+_BROAD = 160  # ... and from so many where the rows of the first matrix have to be gathered
 _SINGLE = np.dtype(np.float32)
 _COSTS = {"f": 1.6e-11, "d": 3.2e-11}  # seconds per multiplication and addition, roughly
 
@@ -86,7 +87,9 @@ def _compiled(a: Array, b: Array, row: Array | None) -> Array | None:
         return None
     (rows, inner), columns = a.shape, b.shape[1]
     operations = rows * inner * columns
-    if operations <= _OPERATIONS or columns < _COLUMNS or rows < _TALL:
+    if operations <= _OPERATIONS or rows < 2 or columns < _COLUMNS:
+        return None
+    if columns < _BROAD and a.strides[0] == 4:
         return None
     multiply = compiled.product()
     if multiply is None or np.may_share_memory(a, b):

@@ -37,10 +37,10 @@ class Library:
 
     def __init__(self, name: str, folder: str) -> None:
         self.name, self._folder = name, folder
-        self._state = "not built"
+        self._state = "not looked for yet"
 
     def state(self) -> str:
-        """Whether the library is in use, in a few words; it is not, before it is loaded."""
+        """Whether the library is in use, in a few words."""
         return self._state
 
     def sources(self) -> list[str]:
@@ -63,6 +63,7 @@ class Library:
         if os.environ.get(NO_NATIVE, "") not in ("", "0"):
             self._state = f"off ({NO_NATIVE} is set)"
             return None
+        self._state = "not built"
         if not os.path.isdir(cache_folder()):
             return None
         path = self.path()

@@ -126,7 +126,12 @@ WIDE static inline __attribute__((always_inline)) void transpose(__m512 *r) {
 /* A panel: `depth` rows of up to 64 columns, in whole vectors, with zeros beyond `columns`. */
 WIDE static void pack_b(Operand b, long depth, long columns, float *out) {
     long step = round_up(columns, LANES);
-    if (b.along != 1 && b.down != 1) { /* of one number per row, or with gaps */
+    if (b.along == 0) { /* one number per row */
+        for (long p = 0; p < depth; p++, out += step)
+            for (long j = 0; j < step; j += LANES) _mm512_storeu_ps(out + j, _mm512_set1_ps(b.at[p * b.down]));
+        return;
+    }
+    if (b.along != 1 && b.down != 1) { /* with gaps */
         for (long p = 0; p < depth; p++, out += step)
             for (long j = 0; j < step; j++) out[j] = j < columns ? b.at[p * b.down + j * b.along] : 0;
         return;
