@@ -18,9 +18,9 @@
    Note [Steps]
        A step is one such block of the second matrix: first pieces to pack, then ranges of rows to compute, a chunk
        each, in one sequence that the threads take their next chunk from. A range waits until its block is packed,
-       and until the same range of the step before is done; a piece, until the step whose memory it overwrites is
-       done (two steps before: nobody waits for who is a little late). Chunks are begun in order, so that whatever
-       one waits for is at work. */
+       and, if it adds to what is there, until the same range of the step before is done; a piece, until the step
+       whose memory it overwrites is done (two steps before: nobody waits for who is a little late). Chunks are
+       begun in order, so that whatever one waits for is at work. */
 
 #include "kernels.h"
 #include <stdatomic.h>
@@ -50,7 +50,7 @@ enum {
     GROUP = 16,             /* panels of six rows that are packed together */
     LINE = DEPTH + LANES,   /* of a packed row: rows do not meet in one set of the cache */
     PRIVATE = GROUP * ROWS * LINE, /* floats for each thread to pack rows in */
-    FEWEST = 48, MOST = 192, /* rows of a range, in multiples of 6 */
+    FEWEST = 48, MOST = 192, /* rows of a range, in multiples of 6; half as few for many threads */
 };
 
 typedef struct {
@@ -62,7 +62,7 @@ typedef struct {
     long pieces, ranges, slots;  /* chunks of a step: to pack, to compute */
     float *packed, *private;
     atomic_long ready[SLOTS], done[SLOTS]; /* pieces packed into a slot, ranges computed from it */
-    atomic_long steps[MOST_RANGES];        /* of a range that are done */
+    atomic_long steps[2][MOST_RANGES];     /* of a range that are done, over the even and the odd blocks of columns */
 } Product;
 
 int can_multiply(void) {
@@ -314,7 +314,9 @@ static void fetch_columns(const float *at, long along, long first, long last) {
 static void multiply_range(Product *job, long step, long range, float *packed) {
     long slot = step % job->slots, first = range * job->height, end = least(first + job->height, job->rows);
     wait_for(&job->ready[slot], (step / job->slots + 1) * job->pieces);
-    wait_for(&job->steps[range], step);
+    long side = step / job->blocks, nr = step % job->blocks;
+    atomic_long *steps = &job->steps[side & 1][range];
+    if (nr) wait_for(steps, side / 2 * job->blocks + nr);
     Block block = block_of(job, step);
     for (long i = first; i < end;) {
         Operand a = job->a;
@@ -328,13 +330,17 @@ static void multiply_range(Product *job, long step, long range, float *packed) {
         }
         long together = least(end - i, GROUP * ROWS);
         pack_a_columns(a, block.depth, together, packed);
-        for (long at = 0; at < together; at += ROWS) {
-            if (i + together < end) fetch_columns(a.at + together, a.along, at * block.depth / together, least(at + ROWS, together) * block.depth / together);
-            multiply_panel(job, &block, packed + at * block.depth, 0, i + at, least(together - at, ROWS));
+        for (long at = 0, here; at < together; at += here) {
+            here = least(together - at, ROWS);
+            if (i + together < end) {
+                long from = at * block.depth / together, to = (at + here) * block.depth / together;
+                fetch_columns(a.at + together, a.along, from, to);
+            }
+            multiply_panel(job, &block, packed + at * block.depth, 0, i + at, here);
         }
         i += together;
     }
-    atomic_fetch_add(&job->steps[range], 1);
+    atomic_fetch_add(steps, 1);
     atomic_fetch_add(&job->done[slot], 1);
 }
 
@@ -374,9 +380,11 @@ int multiply(Operand a, Operand b, float *c, const float *row, long rows, long c
     job.pieces = job.width / WIDTH;
     job.slots = threads > 1 ? SLOTS : 1;
     long wanted = threads > 1 ? 4 * threads : 1; /* some ranges for each thread, so that who is late does less */
-    long height = round_up((rows + wanted - 1) / wanted, ROWS), least_height = round_up(rows / MOST_RANGES + 1, ROWS);
-    height = height < FEWEST ? FEWEST : least(height, MOST);
-    job.height = height < least_height ? least_height : height;
+    long height = round_up((rows + wanted - 1) / wanted, ROWS);
+    long lowest = round_up(rows / MOST_RANGES + 1, ROWS); /* for no more ranges than there is room for */
+    long fewest = threads > 4 ? FEWEST / 2 : FEWEST;
+    height = height < fewest ? fewest : least(height, MOST);
+    job.height = height < lowest ? lowest : height;
     job.ranges = (rows + job.height - 1) / job.height;
     Memory *memory = take_memory(job.slots * DEPTH * BROAD + threads * (long)PRIVATE);
     if (memory == NULL) return -1;

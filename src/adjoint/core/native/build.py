@@ -129,7 +129,7 @@ def build() -> list[Path]:
 
 
 def _compile(command: list[str], library: Library, made: Path) -> None:
-    words = [*command, *[s for s in library.sources() if s.endswith(".c")], "-o", str(made)]
+    words = [*command, *[s for s in library.sources() if s.endswith(".c")], "-lm", "-o", str(made)]
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode:
         raise BuildError(f"{shlex.join(words)} failed:\n{done.stderr.strip()}")
