@@ -1,7 +1,7 @@
 /* The compiled kernels as Python sees them.
 
-   In: NumPy arrays and numbers. Out: `product`, `adam`, `momentum`, which do the work or say that it is not their
-   business (None, False): then NumPy and BLAS do it. `can_multiply`, `can_update`: whether this processor has what
+   In: NumPy arrays and numbers. Out: `product`, `threshold_backward`, `adam`, `momentum`, which do the work or say
+   that it is not their business (None, False): then NumPy and BLAS do it. `can_multiply`, `can_update`: whether this processor has what
    they need. Optional: `adjoint build` compiles it, array/native/__init__.py loads it. */
 
 #define PY_SSIZE_T_CLEAN
@@ -139,6 +139,27 @@ static PyObject *momentum_step(PyObject *module, PyObject *const *args, Py_ssize
     Py_RETURN_TRUE;
 }
 
+/* threshold_backward(grad, out, threads): the cotangent of max(x, 0) = out; None if NumPy has to do it. */
+static PyObject *choose(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    if (count != 3) return PyErr_Format(PyExc_TypeError, "threshold_backward() takes 3 arguments");
+    long threads = PyLong_AsLong(args[2]);
+    if (threads == -1 && PyErr_Occurred()) return NULL;
+    PyArrayObject *grad = plain(args[0]), *out = plain(args[1]);
+    if (grad == NULL || out == NULL || !PyArray_IS_C_CONTIGUOUS(grad) || !PyArray_IS_C_CONTIGUOUS(out)) Py_RETURN_NONE;
+    int type = PyArray_TYPE(grad);
+    if ((type != NPY_FLOAT32 && type != NPY_FLOAT64) || PyArray_TYPE(out) != type || !PyArray_SAMESHAPE(grad, out))
+        Py_RETURN_NONE;
+    PyObject *made = PyArray_SimpleNew(PyArray_NDIM(grad), PyArray_DIMS(grad), type);
+    if (made == NULL) return NULL;
+    long size = PyArray_SIZE(grad);
+    const void *g = PyArray_DATA(grad), *o = PyArray_DATA(out);
+    void *m = PyArray_DATA((PyArrayObject *)made);
+    Py_BEGIN_ALLOW_THREADS
+    threshold_backward(type == NPY_FLOAT64, size, g, o, m, threads < 1 ? 1 : (int)threads);
+    Py_END_ALLOW_THREADS
+    return made;
+}
+
 static PyObject *python_can_multiply(PyObject *module, PyObject *nothing) { return PyBool_FromLong(can_multiply()); }
 
 static PyObject *python_can_update(PyObject *module, PyObject *nothing) { return PyBool_FromLong(can_update()); }
@@ -147,6 +168,7 @@ static PyObject *python_can_update(PyObject *module, PyObject *nothing) { return
 
 static PyMethodDef METHODS[] = {
     {"product", FAST(product), "product(a, b, row, threads): a @ b, plus a vector or None; None: left to BLAS."},
+    {"threshold_backward", FAST(choose), "The cotangent of max(x, 0); None: left to NumPy."},
     {"adam", FAST(adam_step), "One step of Adam over flat arrays; False: left to Python."},
     {"momentum", FAST(momentum_step), "One step of SGD with momentum over flat arrays; False: left to Python."},
     {"can_multiply", python_can_multiply, METH_NOARGS, "Whether this processor has what `product` needs."},
