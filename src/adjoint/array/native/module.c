@@ -1,8 +1,8 @@
 /* The compiled kernels as Python sees them.
 
    In: NumPy arrays and numbers. Out: `product`, `threshold_backward`, `adam`, `momentum`, which do the work or say
-   that it is not their business (None, False): then NumPy and BLAS do it. `can_multiply`, `can_update`: whether this processor has what
-   they need. Optional: `adjoint build` compiles it, array/native/__init__.py loads it. */
+   that it is not their business (None, False): then NumPy and BLAS do it. `can_multiply`, `can_update`: whether
+   this processor has what they need. Optional: `adjoint build` compiles it, array/native/__init__.py loads it. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -17,10 +17,14 @@
 
    Note [Steps]
        A step is one such block of the second matrix: first pieces to pack, then ranges of rows to compute, a chunk
-       each, in one sequence that the threads take their next chunk from. A range waits until its block is packed,
-       and, if it adds to what is there, until the same range of the step before is done; a piece, until the step
-       whose memory it overwrites is done (two steps before: nobody waits for who is a little late). Chunks are
-       begun in order, so that whatever one waits for is at work. */
+       each. A range waits until its block is packed, and, if it adds to what is there, until the same range of the
+       step before is done; a piece, until the step whose memory it overwrites is done. The chunks are begun in
+       order, so that whatever one waits for is at work.
+
+   Note [Lanes]
+       The blocks of columns are dealt to lanes, and each lane is a sequence of chunks of its own. A thread begins
+       with a lane of its own, as far as there are enough: what it packs it finds in its own cache. Who is through
+       takes the next chunks of the other lanes, so that a thread whose core was taken away is not waited for. */
 
 #include "kernels.h"
 #include <stdatomic.h>
@@ -45,8 +49,10 @@ enum {
     DEPTH = 448,            /* of a block of the inner index: OpenBLAS's GEMM_Q */
     GRAIN = 16,             /* what OpenBLAS rounds halves up to: its GEMM_UNROLL_M */
     BROAD = 8 * WIDTH,      /* columns of a block, at most */
-    SLOTS = 2,              /* packed blocks that are in memory */
-    MOST_RANGES = 256,
+    SLOTS = 2,              /* packed blocks of a lane that are in memory, where several threads share it */
+    SPLIT = 256,            /* columns from which a thread gets a lane of its own */
+    MOST_RANGES = 64,
+    MOST_LANES = 16,
     GROUP = 16,             /* panels of six rows that are packed together */
     LINE = DEPTH + LANES,   /* of a packed row: rows do not meet in one set of the cache */
     PRIVATE = GROUP * ROWS * LINE, /* floats for each thread to pack rows in */
@@ -54,15 +60,23 @@ enum {
 };
 
 typedef struct {
+    atomic_long next;                      /* chunk */
+    long steps;                            /* in all */
+    float *packed;
+    atomic_long ready[SLOTS], done[SLOTS]; /* pieces packed into a slot, ranges computed from it */
+    atomic_int past[2][MOST_RANGES];       /* steps of a range that are done, over the even and the odd sides */
+} Lane;
+
+typedef struct {
     Operand a, b;
     float *c;
     const float *row;
     long rows, columns, inner;
     long blocks, width, height;  /* blocks of the inner index; columns of a block; rows of a range */
-    long pieces, ranges, slots;  /* chunks of a step: to pack, to compute */
-    float *packed, *private;
-    atomic_long ready[SLOTS], done[SLOTS]; /* pieces packed into a slot, ranges computed from it */
-    atomic_long steps[2][MOST_RANGES];     /* of a range that are done, over the even and the odd blocks of columns */
+    long sides, pieces, ranges, slots; /* blocks of columns; chunks of a step: to pack, to compute */
+    float *private;
+    long count;
+    Lane lanes[MOST_LANES];
 } Product;
 
 int can_multiply(void) {
@@ -258,13 +272,13 @@ typedef struct {
     float *packed;
 } Block;
 
-static Block block_of(const Product *job, long step) {
-    long block = step % job->blocks, side = step / job->blocks;
+static Block block_of(const Product *job, const Lane *lane, long step) {
+    long block = step % job->blocks, side = step / job->blocks * job->count + (lane - job->lanes);
     Block b = {.top = block_at(job->inner, block), .left = side * job->width};
     b.depth = block_at(job->inner, block + 1) - b.top;
     b.columns = least(job->width, job->columns - b.left);
     b.panels = (b.columns + WIDTH - 1) / WIDTH;
-    b.packed = job->packed + step % job->slots * DEPTH * BROAD;
+    b.packed = lane->packed + step % job->slots * DEPTH * job->width;
     return b;
 }
 
@@ -275,10 +289,10 @@ static void wait_for(atomic_long *counter, long wanted) {
 
 /* Pack one of as many pieces of a block as it has panels: a panel, or, of a matrix in C order, some rows of all of
    them, which are read as they lie in memory. */
-static void pack_piece(Product *job, long step, long nr) {
+static void pack_piece(Product *job, Lane *lane, long step, long nr) {
     long slot = step % job->slots;
-    wait_for(&job->done[slot], step / job->slots * job->ranges);
-    Block block = block_of(job, step);
+    wait_for(&lane->done[slot], step / job->slots * job->ranges);
+    Block block = block_of(job, lane, step);
     int by_rows = !in_fortran_order(job->b);
     long top = by_rows ? nr * block.depth / job->pieces : 0;
     long end = by_rows ? (nr + 1) * block.depth / job->pieces : block.depth;
@@ -288,7 +302,7 @@ static void pack_piece(Product *job, long step, long nr) {
         b.at += (block.top + top) * b.down + (block.left + first) * b.along;
         pack_b(b, end - top, here, block.packed + first * block.depth + top * round_up(here, LANES));
     }
-    atomic_fetch_add(&job->ready[slot], 1);
+    atomic_fetch_add(&lane->ready[slot], 1);
 }
 
 /* A panel of six rows times all columns of a block. */
@@ -311,13 +325,14 @@ static void fetch_columns(const float *at, long along, long first, long last) {
         for (long i = 0; i < GROUP * ROWS; i += LANES) _mm_prefetch((const char *)(at + p * along + i), _MM_HINT_T1);
 }
 
-static void multiply_range(Product *job, long step, long range, float *packed) {
+static void multiply_range(Product *job, Lane *lane, long step, long range, float *packed) {
     long slot = step % job->slots, first = range * job->height, end = least(first + job->height, job->rows);
-    wait_for(&job->ready[slot], (step / job->slots + 1) * job->pieces);
+    wait_for(&lane->ready[slot], (step / job->slots + 1) * job->pieces);
     long side = step / job->blocks, nr = step % job->blocks;
-    atomic_long *steps = &job->steps[side & 1][range];
-    if (nr) wait_for(steps, side / 2 * job->blocks + nr);
-    Block block = block_of(job, step);
+    atomic_int *past = &lane->past[side & 1][range];
+    int turns = 0;
+    while (nr && atomic_load(past) < side / 2 * job->blocks + nr) wait_a_little(&turns);
+    Block block = block_of(job, lane, step);
     for (long i = first; i < end;) {
         Operand a = job->a;
         a.at += i * a.down + block.top * a.along;
@@ -340,17 +355,25 @@ static void multiply_range(Product *job, long step, long range, float *packed) {
         }
         i += together;
     }
-    atomic_fetch_add(steps, 1);
-    atomic_fetch_add(&job->done[slot], 1);
+    atomic_fetch_add(past, 1);
+    atomic_fetch_add(&lane->done[slot], 1);
 }
 
-static void work(void *argument, long chunk, int who) {
+/* What one thread does: its lane, then what is left of the others. */
+static void work(void *argument, long nr, int who) {
     Product *job = argument;
-    long step = chunk / (job->pieces + job->ranges), at = chunk % (job->pieces + job->ranges);
-    if (at < job->pieces)
-        pack_piece(job, step, at);
-    else
-        multiply_range(job, step, at - job->pieces, job->private + who * PRIVATE);
+    float *packed = job->private + who * PRIVATE;
+    for (long l = 0; l < job->count; l++) {
+        Lane *lane = &job->lanes[(nr + l) % job->count];
+        long of_a_step = job->pieces + job->ranges, chunk;
+        while ((chunk = atomic_fetch_add(&lane->next, 1)) < lane->steps * of_a_step) {
+            long step = chunk / of_a_step, at = chunk % of_a_step;
+            if (at < job->pieces)
+                pack_piece(job, lane, step, at);
+            else
+                multiply_range(job, lane, step, at - job->pieces, packed);
+        }
+    }
 }
 
 /* Memory to pack in is kept for the next product; who finds it taken gets other memory. */
@@ -372,13 +395,17 @@ static Memory *take_memory(long size) {
 
 int multiply(Operand a, Operand b, float *c, const float *row, long rows, long columns, long inner, int threads) {
     if (threads > MOST_THREADS) threads = MOST_THREADS;
-    Product job = {.a = a, .b = b, .c = c, .row = row, .rows = rows, .columns = columns, .inner = inner};
+    Product job;
+    job.a = a, job.b = b, job.c = c, job.row = row;
+    job.rows = rows, job.columns = columns, job.inner = inner;
     long sides = (columns + BROAD - 1) / BROAD;
+    if (sides < threads && columns >= threads * SPLIT) sides = threads;
     job.width = round_up((columns + sides - 1) / sides, WIDTH);
-    sides = (columns + job.width - 1) / job.width;
+    job.sides = (columns + job.width - 1) / job.width;
+    job.count = least(least(job.sides, threads), MOST_LANES);
     job.blocks = count_blocks(inner);
     job.pieces = job.width / WIDTH;
-    job.slots = threads > 1 ? SLOTS : 1;
+    job.slots = threads > job.count ? SLOTS : 1; /* one thread needs no more, and its cache holds one */
     long wanted = threads > 1 ? 4 * threads : 1; /* some ranges for each thread, so that who is late does less */
     long height = round_up((rows + wanted - 1) / wanted, ROWS);
     long lowest = round_up(rows / MOST_RANGES + 1, ROWS); /* for no more ranges than there is room for */
@@ -386,11 +413,19 @@ int multiply(Operand a, Operand b, float *c, const float *row, long rows, long c
     height = height < fewest ? fewest : least(height, MOST);
     job.height = height < lowest ? lowest : height;
     job.ranges = (rows + job.height - 1) / job.height;
-    Memory *memory = take_memory(job.slots * DEPTH * BROAD + threads * (long)PRIVATE);
+    long room = job.slots * DEPTH * job.width;
+    Memory *memory = take_memory(job.count * room + threads * (long)PRIVATE);
     if (memory == NULL) return -1;
     job.private = (float *)(((uintptr_t)memory->at + 63) & ~(uintptr_t)63);
-    job.packed = job.private + threads * (long)PRIVATE;
-    share(work, &job, sides * job.blocks * (job.pieces + job.ranges), threads);
+    for (long l = 0; l < job.count; l++) {
+        Lane *lane = &job.lanes[l];
+        lane->packed = job.private + threads * (long)PRIVATE + l * room;
+        lane->steps = (job.sides - l + job.count - 1) / job.count * job.blocks;
+        atomic_store(&lane->next, 0);
+        for (int s = 0; s < SLOTS; s++) atomic_store(&lane->ready[s], 0), atomic_store(&lane->done[s], 0);
+        for (int r = 0; r < job.ranges; r++) atomic_store(&lane->past[0][r], 0), atomic_store(&lane->past[1][r], 0);
+    }
+    share(work, &job, threads, threads);
     free(atomic_exchange(&kept, memory));
     return 0;
 }
