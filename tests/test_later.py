@@ -26,17 +26,17 @@ PACKAGE = ROOT / "src" / "adjoint"
 
 # What a program that adds, multiplies and differentiates does without.
 LATER = """
-    array.batched.blocks array.batched.library array.kernels.convolution array.kernels.flat_pooling
-    array.kernels.padding array.kernels.pooling array.kernels.pooling_taps
-    array.kernels.small_images array.kernels.threads array.kernels.unfolding array.kernels.windows
-    array.namespace array.patterns array.random_families array.random_normal array.random_rejection
-    array.traced autograd.differences autograd.forward_ad autograd.function_forward
-    autograd.function_pattern autograd.function_vmap autograd.functional
-    autograd.gradcheck_jacobians autograd.gradcheck_report autograd.graph core.anomaly
-    core.anomaly_report core.tiled cuda derivatives func functorch nn ops.activation
-    ops.adaptive_pool ops.classes ops.conv ops.create_legacy ops.einsum ops.embedding ops.ledger
-    ops.loss ops.norm ops.pad ops.pool ops.random_sampling ops.unfold optim printing sparse testing
-    utils viz
+    array.batched.blocks array.batched.library array.kernels.compiled array.kernels.convolution
+    array.kernels.flat_pooling array.kernels.padding array.kernels.pooling
+    array.kernels.pooling_taps array.kernels.small_images array.kernels.threads
+    array.kernels.unfolding array.kernels.windows array.namespace array.patterns
+    array.random_families array.random_normal array.random_rejection array.traced
+    autograd.differences autograd.forward_ad autograd.function_forward autograd.function_pattern
+    autograd.function_vmap autograd.functional autograd.gradcheck_jacobians
+    autograd.gradcheck_report autograd.graph core.anomaly core.anomaly_report core.tiled cuda
+    derivatives func functorch nn ops.activation ops.adaptive_pool ops.classes ops.conv
+    ops.create_legacy ops.einsum ops.embedding ops.ledger ops.loss ops.norm ops.pad ops.pool
+    ops.random_sampling ops.unfold optim printing sparse testing utils viz
 """.split()
 
 # Of the standard library and beyond; NumPy may have loaded some, and then they cost nothing.

@@ -1,9 +1,10 @@
-"""The compiled core, built once for the tests of a run.
+"""The compiled core and the compiled kernels, built once for the tests of a run.
 
-In: a C compiler. Out: the folder of the cache that it lies in; without a compiler the tests that
-need it are skipped and say so.
+In: a C compiler. Out: the folder of the cache that they lie in, and the module of the kernels;
+without a compiler the tests that need them are skipped and say so.
 """
 
+import importlib.machinery
 import os
 import subprocess
 import sys
@@ -33,3 +34,14 @@ def cache(tmp_path_factory):
         pytest.skip(f"the compiled core is optional, and cannot be built here: {done.stderr}")
     assert done.returncode == 0, done.stderr
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def kernels(cache):
+    """The module of the compiled kernels, loaded whatever the environment says."""
+    (path,) = Path(cache).glob("adjoint_kernels-*")
+    loader = importlib.machinery.ExtensionFileLoader("adjoint_kernels", str(path))
+    spec = importlib.machinery.ModuleSpec(loader.name, loader, origin=str(path))
+    module = loader.create_module(spec)
+    loader.exec_module(module)
+    return module

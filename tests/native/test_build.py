@@ -1,4 +1,4 @@
-"""Building, finding, refusing and removing the compiled core."""
+"""Building, finding, refusing and removing the compiled core and the compiled kernels."""
 
 import os
 import shutil
@@ -7,52 +7,78 @@ from pathlib import Path
 
 import pytest
 
-from adjoint.core.native.library import cache_folder
+from adjoint.array.native.library import cache_folder
 from tests.native.conftest import run_python
 
-STATE = "from adjoint.core.native import core, library; print(core is not None, library.state())"
+# Each library: the beginning of its files' names, and a program that says what became of it.
+LIBRARIES = {
+    "adjoint_native-*": "from adjoint.core.native import core, library\n"
+    "print(core is not None, library.state())",
+    "adjoint_kernels-*": "from adjoint.array.native import kernels, library\n"
+    "print(kernels() is not None, library.state())",
+}
+both = pytest.mark.parametrize(("files", "state"), LIBRARIES.items())
 
 
-def test_it_is_used_once_it_is_built(cache):
-    done = run_python("-c", STATE, ADJOINT_CACHE=cache)
+@both
+def test_it_is_used_once_it_is_built(cache, files, state):
+    done = run_python("-c", state, ADJOINT_CACHE=cache)
     assert done.stdout.startswith(f"True in use ({cache}")
-    assert "compiled: in use" in run_python("-m", "adjoint", ADJOINT_CACHE=cache).stdout
+    assert run_python("-m", "adjoint", ADJOINT_CACHE=cache).stdout.count("compiled: in use") == 2
 
 
-def test_without_a_build_the_core_is_python(tmp_path):
-    assert run_python("-c", STATE, ADJOINT_CACHE=str(tmp_path)).stdout == "False not built\n"
+@both
+def test_without_a_build_there_is_none(tmp_path, files, state):
+    assert run_python("-c", state, ADJOINT_CACHE=str(tmp_path)).stdout == "False not built\n"
     nowhere = str(tmp_path / "nowhere")
-    assert run_python("-c", STATE, ADJOINT_CACHE=nowhere).stdout == "False not built\n"
+    assert run_python("-c", state, ADJOINT_CACHE=nowhere).stdout == "False not built\n"
     assert not Path(nowhere).exists()
 
 
-def test_a_variable_refuses_it(cache):
-    done = run_python("-c", STATE, ADJOINT_CACHE=cache, ADJOINT_NO_NATIVE="1")
+@both
+def test_a_variable_refuses_it(cache, files, state):
+    done = run_python("-c", state, ADJOINT_CACHE=cache, ADJOINT_NO_NATIVE="1")
     assert done.stdout == "False off (ADJOINT_NO_NATIVE is set)\n"
-    assert run_python("-c", STATE, ADJOINT_CACHE=cache, ADJOINT_NO_NATIVE="0").stdout[:4] == "True"
+    assert run_python("-c", state, ADJOINT_CACHE=cache, ADJOINT_NO_NATIVE="0").stdout[:4] == "True"
 
 
-def test_a_library_of_other_sources_is_never_loaded(cache, tmp_path):
-    (built,) = Path(cache).glob("adjoint_native-*")
+@both
+def test_a_library_of_other_sources_is_never_loaded(cache, tmp_path, files, state):
+    (built,) = Path(cache).glob(files)
     tag, dot, rest = built.name.partition(".")
     shutil.copy(built, tmp_path / f"{tag[:-1]}_{dot}{rest}")
-    assert run_python("-c", STATE, ADJOINT_CACHE=str(tmp_path)).stdout == "False not built\n"
+    assert run_python("-c", state, ADJOINT_CACHE=str(tmp_path)).stdout == "False not built\n"
 
 
-def test_a_broken_library_is_passed_over_and_named(cache, tmp_path):
-    (built,) = Path(cache).glob("adjoint_native-*")
+@both
+def test_a_broken_library_is_passed_over_and_named(cache, tmp_path, files, state):
+    (built,) = Path(cache).glob(files)
     (tmp_path / built.name).write_bytes(b"no library")
-    done = run_python("-c", STATE, ADJOINT_CACHE=str(tmp_path))
+    done = run_python("-c", state, ADJOINT_CACHE=str(tmp_path))
     assert done.stdout.startswith("False cannot be loaded: ") and not done.stderr
 
 
+def test_small_programs_do_not_load_the_kernels(cache):
+    program = """
+import adjoint as torch
+from adjoint.array.native import library
+x = torch.ones(20, 30, requires_grad=True)
+(x @ x.t()).sum().backward()
+print(library.state())
+torch.ones(200, 300) @ torch.ones(300, 100)
+print(library.state()[:6])
+"""
+    done = run_python("-c", program, ADJOINT_CACHE=cache)
+    assert done.stdout == "not looked for yet\nin use\n"
+
+
 def test_removing(cache, tmp_path):
-    (built,) = Path(cache).glob("adjoint_native-*")
-    shutil.copy(built, tmp_path)
+    for built in Path(cache).iterdir():
+        shutil.copy(built, tmp_path)
     (tmp_path / "adjoint_native-0123.so").touch()
     (tmp_path / "of somebody else").touch()
     done = run_python("-m", "adjoint", "build", "--remove", ADJOINT_CACHE=str(tmp_path))
-    assert done.returncode == 0 and done.stdout.startswith("removed 2 built libraries;")
+    assert done.returncode == 0 and done.stdout.startswith("removed 3 built libraries;")
     assert [p.name for p in tmp_path.iterdir()] == ["of somebody else"]
 
 

@@ -17,9 +17,11 @@ from types import ModuleType
 import numpy as np
 
 from adjoint._version import __version__
+from adjoint.array import native as array_native
+from adjoint.array.native.library import NO_NATIVE
 from adjoint.cli.as_torch import as_torch
+from adjoint.core import native as core_native
 from adjoint.core.native import build as native
-from adjoint.core.native import library
 
 __all__ = ["main"]
 
@@ -64,7 +66,9 @@ def describe() -> str:
         f"NumPy      {np.__version__} (BLAS: {_blas()})",
         f"SciPy      {_version('scipy') or 'not installed'}",
     ]
-    lines.append(f"core       Python; compiled: {library.state()}")
+    array_native.kernels()
+    lines.append(f"core       Python; compiled: {core_native.library.state()}")
+    lines.append(f"kernels    NumPy; compiled: {array_native.library.state()}")
     for name, purpose in OPTIONAL:
         lines.append(f"{name:<10} {_version(name) or 'not installed'} (optional: {purpose})")
     return "\n".join(lines)
@@ -77,21 +81,24 @@ def info() -> int:
 
 
 def build(remove: bool = False) -> int:
-    """Compile the core for this machine, or delete what was compiled; return the exit status."""
+    """Compile the core and the kernels for this machine, or delete what was compiled; return the
+    exit status.
+    """
     if remove:
         count = native.remove()
         print(
             f"removed {count} built librar{'y' if count == 1 else 'ies'}; the core is Python again"
         )
         return 0
-    print("compiling the core (some seconds) ...", flush=True)
+    print("compiling the core and the kernels (some seconds) ...", flush=True)
     try:
-        path = native.build()
+        paths = native.build()
     except native.BuildError as error:
         print(f"adjoint build: {error}", file=sys.stderr)
         return 1
-    print(f"{path}\nThe next program that imports adjoint uses it. Back to Python's core:")
-    print(f"adjoint build --remove, or {library.NO_NATIVE}=1 in the environment")
+    print(*paths, sep="\n")
+    print("The next program that imports adjoint uses them. Back to Python's core:")
+    print(f"adjoint build --remove, or {NO_NATIVE}=1 in the environment")
     return 0
 
 
@@ -151,8 +158,10 @@ def _parser(program: str) -> argparse.ArgumentParser:
     commands.add_parser("info", help="print the version and what is installed")
     builder = commands.add_parser(
         "build",
-        help="compile the core with this machine's C compiler: small operators become faster",
-        description="Compile the tape's two hottest paths; results stay the same, to the last bit.",
+        help="compile the core with this machine's C compiler: small operators become faster, and "
+        "large products",
+        description="Compile the tape's two hottest paths, and kernels for large arrays; results "
+        "stay the same, to the last bit.",
     )
     builder.add_argument("--remove", action="store_true", help="delete what was built")
     runner = commands.add_parser(

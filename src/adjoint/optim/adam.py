@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.array.kernels import compiled
 from adjoint.core.tensor_base import TensorBase
 from adjoint.optim.optimizer import (
     Optimizer,
@@ -100,7 +101,6 @@ def _update(group: dict[str, Any], slot: Slot, grad: Any) -> None:
     """
     beta1, beta2 = float(group["betas"][0]), float(group["betas"][1])
     lr, decay = float(group["lr"]), group["weight_decay"]
-    constant, axpy = slot.constant, slot.axpy
     slot.fetch()
     g = slot.gradient(grad)
     param = slot.flat
@@ -108,28 +108,48 @@ def _update(group: dict[str, Any], slot: Slot, grad: Any) -> None:
     m, v = slot.buffer("exp_avg"), slot.buffer("exp_avg_sq")
     coupled = not group["decoupled_weight_decay"]
     if decay and not coupled:
-        np.multiply(param, constant(1 - lr * decay), param)
+        np.multiply(param, slot.constant(1 - lr * decay), param)
         slot.param._counter.value += 1
     g = slot.adjusted(g, group["maximize"], decay if coupled else 0)
-    amsgrad = group["amsgrad"]
-    largest = slot.buffer("max_exp_avg_sq") if amsgrad else v
-    part, kept, new = 1 - beta1, constant(beta2), constant(1 - beta2)
-    correction = slot.changing(0, (1 - beta2**step) ** 0.5)
-    factor, eps = slot.changing(1, -(lr / (1 - beta1**step))), constant(group["eps"])
-
-    def move(param: Any, g: Any, m: Any, v: Any, largest: Any, scratch: Any, other: Any) -> None:
-        approach(axpy, m, g, part, scratch)
-        average_square(v, g, kept, new, scratch)
-        if amsgrad:
-            np.maximum(largest, v, out=largest)
-        np.sqrt(largest, scratch)
-        np.divide(scratch, correction, scratch)
-        np.add(scratch, eps, scratch)
-        add_quotient(param, m, scratch, factor, other)
-
-    slot.in_pieces(move, param, g, m, v, largest)
+    largest = slot.buffer("max_exp_avg_sq") if group["amsgrad"] else None
+    numbers = (1 - beta1, beta2, 1 - beta2, (1 - beta2**step) ** 0.5, -(lr / (1 - beta1**step)))
+    updates = None if largest is not None else compiled.updates()
+    if updates is None or not updates.adam(
+        g, param, m, v, *numbers, group["eps"], compiled.threads_of_step(slot.n)
+    ):
+        _move(slot, g, m, v, largest, *numbers, group["eps"])
     slot.state["exp_avg_sq"]._counter.value += 1
     slot.commit()
+
+
+def _move(
+    slot: Slot,
+    g: Any,
+    m: Any,
+    v: Any,
+    largest: Any,
+    part: float,
+    beta2: float,
+    rest: float,
+    correction: float,
+    factor: float,
+    eps: float,
+) -> None:
+    """The arithmetic on arrays; array/native/updates.c has the same."""
+    axpy, kept, new, added = slot.axpy, *map(slot.constant, (beta2, rest, eps))
+    divisor, scale = slot.changing(0, correction), slot.changing(1, factor)
+
+    def move(param: Any, g: Any, m: Any, v: Any, most: Any, scratch: Any, other: Any) -> None:
+        approach(axpy, m, g, part, scratch)
+        average_square(v, g, kept, new, scratch)
+        if largest is not None:
+            np.maximum(most, v, out=most)
+        np.sqrt(most, scratch)
+        np.divide(scratch, divisor, scratch)
+        np.add(scratch, added, scratch)
+        add_quotient(param, m, scratch, scale, other)
+
+    slot.in_pieces(move, slot.flat, g, m, v, v if largest is None else largest)
 
 
 class AdamW(Adam):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.array.kernels import compiled
 from adjoint.optim.optimizer import Optimizer, ParamsT, check_learning_rate, check_modes
 from adjoint.optim.raw import Slot
 
@@ -72,6 +73,7 @@ class SGD(Optimizer):
         loss = None if closure is None else self._loss_of(closure)
         slots = self._slots
         table = slots.begin(self.state)
+        updates = compiled.updates()
         for group in self.param_groups:
             down = -float(group["lr"])
             momentum = group["momentum"]
@@ -105,6 +107,12 @@ class SGD(Optimizer):
                     _update(group, slot, grad, down)
                     continue
                 raw, flat = kept
+                if updates is not None and updates.momentum(
+                    g, slot.array, raw, momentum, down, compiled.threads_of_step(slot.n)
+                ):
+                    buffer._counter.value += 2
+                    param._counter.value += 1
+                    continue
                 constant = slot.constants.get(momentum)
                 _multiply(raw, slot.constant(momentum) if constant is None else constant, raw)
                 _add(raw, g, raw)

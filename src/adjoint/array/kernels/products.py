@@ -13,8 +13,9 @@ import numpy as np
 from adjoint._later import Later
 
 if TYPE_CHECKING:
-    from adjoint.array.kernels import threads
+    from adjoint.array.kernels import compiled, threads
 else:
+    compiled = Later("adjoint.array.kernels.compiled")
     threads = Later("adjoint.array.kernels.threads")
 
 __all__ = ["matmul", "matmul_add", "outer"]
@@ -31,6 +32,10 @@ Array = Any
 #     on one thread, as tests/array/test_products.py checks. A range of fewer rows than `_ROWS`
 #     would lose time, since each packs the second matrix anew.
 
+#
+#     The compiled kernel (array/native/products.c) adds up in the order of OpenBLAS's for AVX-512,
+#     which does not depend on the cut.
+
 # Note [A column of zeros]
 #     NumPy hands a product of matrices to BLAS, but one over a single index it computes by itself,
 #     and slowly. With a column and a row of zeros more it goes to BLAS: 64 products 64 x 64 in
@@ -42,6 +47,9 @@ _OPERATIONS = 1 << 20  # multiplications up to which a call of `threads` (4 us) 
 _BLOCK = 24
 _ROWS = 512
 _TINY = 256  # elements of an outer product
+_COLUMNS = 10  # from so many the compiled kernel is faster than BLAS ...
+_BROAD = 160  # ... and from so many where the rows of the first matrix have to be gathered
+_SINGLE = np.dtype(np.float32)
 _COSTS = {"f": 1.6e-11, "d": 3.2e-11}  # seconds per multiplication and addition, roughly
 
 
@@ -61,14 +69,38 @@ def matmul(a: Array, b: Array) -> Array:
 def matmul_add(a: Array, b: Array, c: Array) -> Array:
     """``a @ b + c`` for matrices, the sum in place."""
     small = a.size <= _SMALL and b.size <= _SMALL
-    product = a.dot(b) if small or not a.ndim == b.ndim == 2 else _matrices(a, b)
+    if small or not a.ndim == b.ndim == 2:
+        product = a.dot(b)
+    else:
+        if c.ndim == 1 and (made := _compiled(a, b, c)) is not None:
+            return made
+        product = _matrices(a, b)
     if product.dtype is c.dtype and c.ndim <= 2:
         np.add(product, c, product)
         return product
     return product + c
 
 
+def _compiled(a: Array, b: Array, row: Array | None) -> Array | None:
+    """The product of two matrices, plus a row, by the compiled kernel; None: BLAS has to do it."""
+    if a.dtype is not _SINGLE or b.dtype is not _SINGLE:
+        return None
+    (rows, inner), columns = a.shape, b.shape[1]
+    operations = rows * inner * columns
+    if operations <= _OPERATIONS or rows < 2 or columns < _COLUMNS:
+        return None
+    if columns < _BROAD and a.strides[0] == 4:
+        return None
+    multiply = compiled.product()
+    if multiply is None or np.may_share_memory(a, b):
+        return None
+    return multiply(a, b, row, threads.threads_for(operations * _COSTS["f"]))
+
+
 def _matrices(a: Array, b: Array) -> Array:
+    made = _compiled(a, b, None)
+    if made is not None:
+        return made
     (rows, inner), columns = a.shape, b.shape[1]
     operations = rows * inner * columns
     cost = _COSTS.get(a.dtype.char)

@@ -15,10 +15,12 @@ Note [What is compiled]
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from adjoint._later import Later
-from adjoint.core.native.library import load
+from adjoint.array import silence
+from adjoint.array.native.library import Library
 
 if TYPE_CHECKING:
     from adjoint.core.native import calls, steps
@@ -26,6 +28,7 @@ else:
     calls = Later("adjoint.core.native.calls")
     steps = Later("adjoint.core.native.steps")
 
-__all__ = ["calls", "core", "steps"]
+__all__ = ["calls", "core", "library", "steps"]
 
-core: Any = load()
+library = Library("adjoint_native", os.path.dirname(__file__))
+core: Any = library.load() if silence.setting() is not None else None

@@ -1,8 +1,9 @@
-"""Building the compiled core with the machine's own C compiler.
+"""Building the compiled core and the compiled kernels with the machine's own C compiler.
 
-In: the C files of this package, a compiler (``CC``, else the one Python was built with, cc, gcc or
-clang), the headers of Python and NumPy.  Out: a library in the user's cache, which the next
-``import adjoint`` finds. Nothing is downloaded, and nothing outside of the cache is written.
+In: the C files of this package and of array/native, a compiler (``CC``, else the one Python was
+built with, cc, gcc or clang), the headers of Python and NumPy.  Out: libraries in the user's cache,
+which the next ``import adjoint`` finds. Nothing is downloaded, and nothing outside of the cache is
+written.
 """
 
 from __future__ import annotations
@@ -18,19 +19,27 @@ from pathlib import Path
 
 import numpy as np
 
-from adjoint.core.native.library import NAME, NO_NATIVE, cache_folder, library_path, sources
+from adjoint.array import native as array_native
+from adjoint.array.native.library import NO_NATIVE, Library, cache_folder
+from adjoint.core import native as core_native
 
 __all__ = ["BuildError", "build", "built", "compiler", "remove"]
 
 # No -march: a home directory may be shared by several machines. Products and sums stay apart
-# (-ffp-contract=off), for the same bits as NumPy's.
+# (-ffp-contract=off), for the same bits as NumPy's. A root sets no errno, and becomes one
+# instruction.
 _FLAGS = ["-O3", "-fPIC", "-shared", "-fwrapv", "-fno-strict-aliasing", "-ffp-contract=off"]
+_FLAGS += ["-fno-math-errno", "-pthread"]
+
+_LIBRARIES = (core_native.library, array_native.library)
 
 # What a new library must get right before it is put where programs find it.
 _CHECK = """
+import zlib
 import adjoint as torch
+from adjoint.array.native import kernels
 from adjoint.core.native import core
-assert core is not None
+assert core is not None and kernels() is not None
 x = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
 row = torch.tensor([0.5, -1.5], requires_grad=True)
 for _ in range(100):
@@ -38,6 +47,15 @@ for _ in range(100):
     y = (x * 3 + row).exp() @ x.t() / 2 - row
     (y.sum() + (x * x).mean()).backward()
 print(y.tolist(), x.grad.tolist(), row.grad.tolist())
+torch.manual_seed(0)
+for optimizer in (torch.optim.Adam, torch.optim.SGD):
+    w, x = torch.randn(190, 900, requires_grad=True), torch.randn(210, 900)
+    step = optimizer([w], lr=0.1, **({"momentum": 0.9} if optimizer is torch.optim.SGD else {}))
+    for _ in range(3):
+        step.zero_grad()
+        (x @ w.t()).sin().sum().backward()
+        step.step()
+    print(zlib.crc32(w.detach().numpy().tobytes()))
 """
 
 
@@ -74,11 +92,12 @@ def _headers() -> list[str]:
 
 def built() -> list[Path]:
     """All built libraries in the cache, those of other versions included."""
-    return sorted(Path(cache_folder()).glob(f"{NAME}-*"))
+    found = [path for made in _LIBRARIES for path in Path(cache_folder()).glob(f"{made.name}-*")]
+    return sorted(found)
 
 
-def build() -> Path:
-    """Compile the core; return the library's path. What is there already is built anew.
+def build() -> list[Path]:
+    """Compile the libraries; return their paths. What is there already is built anew.
 
     Raises: BuildError if there is no compiler, a header is missing, or the compiler fails.
     """
@@ -89,32 +108,39 @@ def build() -> Path:
         )
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         raise BuildError("the compiled core needs Python's global lock; this Python has none")
-    path = Path(library_path())
     command = [*compiler(), *_FLAGS, *_headers()]
     if sys.platform == "darwin":
         command += ["-undefined", "dynamic_lookup"]
+    paths = [Path(library.path()) for library in _LIBRARIES]
+    cache = paths[0].parent
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(parents=True, exist_ok=True)
         # written beside and renamed: nobody ever loads half a library
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            made = Path(folder) / path.name
-            command += [*[s for s in sources() if s.endswith(".c")], "-o", str(made)]
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode:
-                raise BuildError(f"{shlex.join(command)} failed:\n{done.stderr.strip()}")
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
+            made = [Path(folder) / path.name for path in paths]
+            for library, file in zip(_LIBRARIES, made):
+                _compile(command, library, file)
             _check(folder)
-            made.replace(path)
+            for file, path in zip(made, paths):
+                file.replace(path)
     except OSError as error:
-        raise BuildError(f"cannot write to {path.parent}: {error.strerror}") from error
-    return path
+        raise BuildError(f"cannot write to {cache}: {error.strerror}") from error
+    return paths
+
+
+def _compile(command: list[str], library: Library, made: Path) -> None:
+    words = [*command, *[s for s in library.sources() if s.endswith(".c")], "-lm", "-o", str(made)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode:
+        raise BuildError(f"{shlex.join(words)} failed:\n{done.stderr.strip()}")
 
 
 def _check(folder: str) -> None:
-    """Compare the library in ``folder`` with Python's core, in processes of their own."""
+    """Compare the libraries in ``folder`` with Python's way, in processes of their own."""
     printed = []
     for refused in ("0", "1"):
         variables = {"ADJOINT_CACHE": folder, NO_NATIVE: refused}
-        program = _CHECK if refused == "0" else _CHECK.replace("is not None", "is None")
+        program = _CHECK if refused == "0" else _CHECK.replace(" is not None", " is None")
         done = subprocess.run(
             [sys.executable, "-c", program],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **variables},
