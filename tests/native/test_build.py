@@ -58,20 +58,6 @@ def test_a_broken_library_is_passed_over_and_named(cache, tmp_path, files, state
     assert done.stdout.startswith("False cannot be loaded: ") and not done.stderr
 
 
-def test_small_programs_do_not_load_the_kernels(cache):
-    program = """
-import adjoint as torch
-from adjoint.array.native import library
-x = torch.ones(20, 30, requires_grad=True)
-(x @ x.t()).sum().backward()
-print(library.state())
-torch.ones(200, 300) @ torch.ones(300, 100)
-print(library.state()[:6])
-"""
-    done = run_python("-c", program, ADJOINT_CACHE=cache)
-    assert done.stdout == "not looked for yet\nin use\n"
-
-
 def test_removing(cache, tmp_path):
     for built in Path(cache).iterdir():
         shutil.copy(built, tmp_path)

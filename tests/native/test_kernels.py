@@ -8,7 +8,7 @@ import pytest
 
 import adjoint as torch
 from adjoint.array import numpy_
-from adjoint.array.kernels import compiled, products, steps, threads
+from adjoint.array.kernels import compiled, products, threads
 from tests.native.conftest import run_python
 
 SHAPES = [
@@ -200,7 +200,7 @@ def test_large_products_go_there(monkeypatch, product):
         seen.append(args[0].shape)
         return product(*args)
 
-    monkeypatch.setattr(products.compiled, "product", lambda: counted)
+    monkeypatch.setattr(compiled, "product", lambda: counted)
     rng = np.random.default_rng(4)
     a, b = matrix(rng, 120, 200, False), matrix(rng, 200, 90, True)
     row = rng.standard_normal(90, np.float32)
@@ -246,31 +246,6 @@ def test_a_kernel_with_other_bits_is_not_used(monkeypatch, kernels):
     monkeypatch.setattr(compiled, "kernels", lambda: None)
     assert compiled.product.__wrapped__() is None
     assert compiled.updates.__wrapped__() is None
-
-
-# ---- the cotangent of relu -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_bits_of_threshold_backward(monkeypatch, kernels, dtype):
-    rng = np.random.default_rng(6)
-    special = [0.0, -0.0, np.nan, np.inf, -np.inf, 1e-310, 1e-45, -1.0]
-    for shape in ((0,), (7,), (3, 5), (40000,), (300, 701)):
-        g, out = rng.standard_normal((2, *shape)).astype(dtype)
-        for array in (g, out):
-            where = rng.random(shape) < 0.5
-            array[where] = rng.choice(special, where.sum())
-        monkeypatch.setattr(steps.compiled, "kernels", lambda: None)
-        expected = numpy_.threshold_backward(g, out)
-        for count in (1, 2, 3):
-            made = kernels.threshold_backward(g, out, count)
-            assert made.shape == shape and made.tobytes() == expected.tobytes()
-    seen = []
-    counted = type("K", (), {"threshold_backward": lambda *args: seen.append(args[1:])})()
-    monkeypatch.setattr(steps.compiled, "kernels", lambda: counted)
-    assert numpy_.threshold_backward(g, out).tobytes() == expected.tobytes() and len(seen) == 1
-    for x, y in ((g.T, out.T), (g, out[0]), (g.astype(np.float16), out), (g.tolist(), out)):
-        assert kernels.threshold_backward(x, y, 1) is None
 
 
 # ---- steps of optimizers -------------------------------------------------------------------------

@@ -13,65 +13,66 @@ import numpy as np
 
 from adjoint._later import names
 from adjoint.array import kernels, special
-from adjoint.array.kernels import accumulate, products, steps, strides
+from adjoint.array.kernels import accumulate, products, steps, strides, ufuncs
+from adjoint.array.kernels.ufuncs import quick
 
 Array = Any
 Shape = tuple[int, ...]
 
 # ---- elementwise ---------------------------------------------------------------------------------
 
-absolute = np.absolute
-arccos = np.arccos
-arccosh = np.arccosh
-arcsin = np.arcsin
-arcsinh = np.arcsinh
-arctan = np.arctan
-arctan2 = np.arctan2
-arctanh = np.arctanh
+absolute = quick(np.absolute)
+arccos = quick(np.arccos)
+arccosh = quick(np.arccosh)
+arcsin = quick(np.arcsin)
+arcsinh = quick(np.arcsinh)
+arctan = quick(np.arctan)
+arctan2 = quick(np.arctan2)
+arctanh = quick(np.arctanh)
 bitwise_and = np.bitwise_and
 bitwise_not = np.bitwise_not
 bitwise_or = np.bitwise_or
 bitwise_xor = np.bitwise_xor
-ceil = np.ceil
+ceil = quick(np.ceil)
 conj = np.conjugate
-cos = np.cos
-cosh = np.cosh
-exp = np.exp
-exp2 = np.exp2
-expm1 = np.expm1
-floor = np.floor
+cos = quick(np.cos)
+cosh = quick(np.cosh)
+exp = quick(np.exp)
+exp2 = quick(np.exp2)
+expm1 = quick(np.expm1)
+floor = quick(np.floor)
 floor_divide = np.floor_divide
-fmod = np.fmod
-greater = np.greater
-greater_equal = np.greater_equal
-hypot = np.hypot
+fmod = quick(np.fmod)
+greater = quick(np.greater)
+greater_equal = quick(np.greater_equal)
+hypot = quick(np.hypot)
 imag = np.imag
-isfinite = np.isfinite
-isinf = np.isinf
-isnan = np.isnan
+isfinite = quick(np.isfinite)
+isinf = quick(np.isinf)
+isnan = quick(np.isnan)
 left_shift = np.left_shift
-less = np.less
-less_equal = np.less_equal
-log = np.log
-log10 = np.log10
-log1p = np.log1p
-log2 = np.log2
-logaddexp = np.logaddexp
-logical_and = np.logical_and
-logical_not = np.logical_not
-logical_or = np.logical_or
-logical_xor = np.logical_xor
-maximum = np.maximum
-minimum = np.minimum
+less = quick(np.less)
+less_equal = quick(np.less_equal)
+log = quick(np.log)
+log10 = quick(np.log10)
+log1p = quick(np.log1p)
+log2 = quick(np.log2)
+logaddexp = quick(np.logaddexp)
+logical_and = quick(np.logical_and)
+logical_not = quick(np.logical_not)
+logical_or = quick(np.logical_or)
+logical_xor = quick(np.logical_xor)
+maximum = quick(np.maximum)
+minimum = quick(np.minimum)
 real = np.real
 right_shift = np.right_shift
-rint = np.rint
-sin = np.sin
-sinh = np.sinh
-sqrt = np.sqrt
-tan = np.tan
-tanh = np.tanh
-trunc = np.trunc
+rint = quick(np.rint)
+sin = quick(np.sin)
+sinh = quick(np.sinh)
+sqrt = quick(np.sqrt)
+tan = quick(np.tan)
+tanh = quick(np.tanh)
+trunc = quick(np.trunc)
 where = np.where
 
 
@@ -79,7 +80,7 @@ sign = steps.sign
 remainder = steps.remainder
 trunc_divide = steps.trunc_divide
 power = steps.power
-threshold_backward = steps.threshold_backward
+threshold_backward = ufuncs.threshold_backward
 
 
 def exponential(base: float, x: Array) -> Array:
@@ -125,9 +126,9 @@ polygamma = special.polygamma
 
 # ---- reductions ----------------------------------------------------------------------------------
 
-_add_reduce: Any = np.add.reduce
-_max_reduce: Any = np.maximum.reduce
-_min_reduce: Any = np.minimum.reduce
+_add_reduce: Any = ufuncs.add_reduce
+_max_reduce: Any = ufuncs.max_reduce
+_min_reduce: Any = ufuncs.min_reduce
 _mul_reduce: Any = np.multiply.reduce
 _or_reduce: Any = np.logical_or.reduce
 _and_reduce: Any = np.logical_and.reduce

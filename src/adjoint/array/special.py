@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.array.kernels import ufuncs
+
 Array = Any
 
 _FEW = 4096  # elements up to which SciPy is faster
@@ -51,6 +53,10 @@ def erf(x: Array) -> Array:
 
 def _single_erf(x: Array) -> Array:
     """See Note [erf in single precision]."""
+    if ufuncs.compiled is not None:
+        done = ufuncs.compiled.erf(x, _BELOW, _BEYOND, _rest(), ufuncs.quick(np.exp))
+        if done is not None:
+            return done
     made = np.empty(x.shape, np.float32)
     flat, result = x.reshape(-1), made.reshape(-1)
     memory = np.empty((3, min(_PIECE, flat.size)), np.float32)

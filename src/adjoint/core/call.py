@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from adjoint.array import numpy_, silence
 from adjoint.array.descriptor import REAL_NUMBERS, ArrayType, Descriptor, describe, known_types
+from adjoint.array.kernels import ufuncs
 from adjoint.core.call_one import straight_number, straight_one, straight_view
 from adjoint.core.call_several import general, straight_several, straight_three
 from adjoint.core.mode import get_mode
@@ -355,6 +356,7 @@ if native is not None:
         ArrayType=ArrayType,
         types=known_types,
         numpy=numpy_,
+        large=None if ufuncs.compiled is None else ufuncs.arithmetic,
         describe=describe,
         apply=apply,
         tie_view=link_view,

@@ -14,6 +14,7 @@ import numpy as np
 
 from adjoint.array import numpy_
 from adjoint.array.descriptor import SCALAR, Descriptor, describe, library_of
+from adjoint.array.kernels import ufuncs
 from adjoint.core import mode as modes
 from adjoint.core.half import half_of, rounded, widened
 from adjoint.core.mode import get_mode
@@ -23,7 +24,7 @@ from adjoint.core.tensor_base import make_tensor
 
 __all__ = ["accumulate", "add_in_place", "fit", "keep_gradient", "own"]
 
-_add_reduce: Any = np.add.reduce
+_add_reduce: Any = ufuncs.add_reduce
 _count = sys.getrefcount
 
 # ---- fitting -------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ import numpy as np
 
 from adjoint.array import numpy_
 from adjoint.array.descriptor import EXACT_NUMBERS, REAL_NUMBERS, library_of
+from adjoint.array.kernels.ufuncs import COMPILED, quick
 from adjoint.core.node import Node, OutEdge, show_saved
 from adjoint.core.plan import Plan
 from adjoint.core.pulls import INDICES, NEEDS, OPERAND, OUT, PARAM, SHAPE, SHAPES
@@ -214,6 +215,13 @@ class Op:
         return found if arguments == probes else functools.partial(self.forward, numpy_)
 
     @functools.cached_property
+    def compiled(self) -> bool:
+        """Whether the forward is one compiled function, of numbers, too: it shares its work out."""
+        probes = [_Probe() for _ in self.operands]
+        found, arguments = _looked_at(self.forward, probes, {})
+        return type(found) is COMPILED and all(type(a) in (_Probe, int, float) for a in arguments)
+
+    @functools.cached_property
     def with_number(self) -> tuple[Callable[..., Any], bool]:
         """The forward on NumPy arrays, as a function of the operand and a Python number; or, if the
         second is True, as arithmetic of the number's constant and the operand.
@@ -288,11 +296,11 @@ def camel_case(name: str) -> str:
 
 
 _UFUNCS = {
-    operator.add: np.add,
-    operator.sub: np.subtract,
-    operator.mul: np.multiply,
-    operator.truediv: np.divide,
-    operator.neg: np.negative,
+    operator.add: quick(np.add),
+    operator.sub: quick(np.subtract),
+    operator.mul: quick(np.multiply),
+    operator.truediv: quick(np.divide),
+    operator.neg: quick(np.negative),
 }
 
 

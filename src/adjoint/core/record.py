@@ -191,7 +191,9 @@ def compute(op: Op, operands: tuple[Any, ...], params: dict[str, Any]) -> tuple[
         if forward is not None:
             result = forward(xp or numpy_, **params)
         elif xp in (None, numpy_) and op.family == "elementwise":
-            result = tiles.elementwise(op.tile(params), raws)
+            tile = op.tile(params)
+            shared = not params and op.compiled
+            result = tile(*raws) if shared else tiles.elementwise(tile, raws)
         else:
             result = op.forward(xp or numpy_, *raws, **params)
     except ValueError as error:

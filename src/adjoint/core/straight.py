@@ -17,6 +17,7 @@ import numpy as np
 from adjoint._later import Later
 from adjoint.array.descriptor import ARRAY
 from adjoint.array.kernels import tiles
+from adjoint.array.kernels.ufuncs import quick
 from adjoint.core.fitting import add_in_place, fit, own
 from adjoint.core.native import core as native
 from adjoint.core.node import AccumulateGrad, Node, OutEdge
@@ -200,7 +201,7 @@ def _arrive(edge: Any, h: Any, heap: list[int], entries: Any, leaves: Any) -> No
 def _plus(a: Any, b: Any) -> Any:
     try:
         if a.size >= tiles.LARGE and isinstance(a, np.ndarray):
-            return tiles.elementwise(np.add, (a, b))
+            return tiles.elementwise(quick(np.add), (a, b))
         return a + b
     except (RuntimeWarning, FloatingPointError):
         with np.errstate(all="ignore"):

@@ -1,4 +1,4 @@
-"""Backward over large arrays: the elementwise rules of many nodes, tile after tile.
+"""Backward over large arrays: the elementwise rules of many nodes, piece after piece.
 
 In: a node of the straight walk and the large cotangent that arrived there.  Out: the nodes that
 were run with it, and at the leaves and nodes behind them what the walk, one node after the other,
@@ -8,9 +8,11 @@ Note [Regions]
     One node at a time, every cotangent is written to memory and read again: 16 MB for four million
     numbers, ten times over for the gelu formula. A region is the run of nodes that the walk would
     come to next, as long as they are elementwise and of one shape. All its rules are applied to one
-    tile, whose cotangents stay in the cache, before the next tile's turn; only what leaves the
-    region is written (gelu, forward and backward: 52 -> 35 ms, less than a third of the memory).
-    Cotangents are added in the walk's order, so that nothing is rounded differently.
+    piece of the arrays, whose cotangents stay in the cache, before the next piece's turn; only what
+    leaves the region is written. Cotangents are added in the walk's order, so that nothing is
+    rounded differently. Where the compiled kernels are there and all rules are arithmetic, C does
+    the whole (array/native/programs.c); else the rules are called for tiles. The gelu formula,
+    forward and backward, node after node and so: 39 and 35 ms in Python, 37 and 21 ms in C.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ import numpy as np
 
 from adjoint.array import numpy_
 from adjoint.array.descriptor import library_of
-from adjoint.array.kernels import threads
+from adjoint.array.kernels import threads, ufuncs
 from adjoint.core.fitting import fit
+from adjoint.core.native.steps import written
 from adjoint.core.node import Node, OutEdge
 from adjoint.core.plan import Plan
 from adjoint.core.saved import PackedValue
@@ -200,12 +203,19 @@ def _flat(value: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _compute(region: _Region, g: Array, before: dict[int, Array], out: dict[int, Array]) -> bool:
-    """Apply the steps to all tiles; False, with nothing of use in ``out``, where a rule makes of
-    numbers at one place something else than a number of the same dtype.
+    """Apply the steps to all of the arrays; False, with nothing of use in ``out``, where a rule
+    makes of numbers at one place something else than a number of the same dtype.
     """
+    if not out:
+        return False
+    return _in_one_program(region, g, before, out) or _in_tiles(region, g, before, out)
+
+
+def _in_tiles(region: _Region, g: Array, before: dict[int, Array], out: dict[int, Array]) -> bool:
+    """`_compute` by the rules themselves, tile after tile."""
     steps, count, dtype = region.steps, region.count, region.dtype
     made = {place: whole.reshape(-1) for place, whole in out.items()}
-    size = next(iter(made.values())).size if made else 0
+    size = next(iter(made.values())).size
     tiles_count = size // _TILE
 
     def part(value: Any, a: int, b: int) -> Any:
@@ -236,7 +246,84 @@ def _compute(region: _Region, g: Array, before: dict[int, Array], out: dict[int,
                 one(tile * _TILE, size if tile == tiles_count - 1 else (tile + 1) * _TILE)
 
     with np.errstate(all="ignore"):
-        if not made or not one(0, 1, True):
+        if not one(0, 1, True):
             return False
     threads.split(work, tiles_count, size * len(steps) * _COST)
     return True
+
+
+# ---- in C ----------------------------------------------------------------------------------------
+
+_written: dict[Any, Any] = {}  # rules as steps, by the numbers among the values that they name
+
+
+class _Program:
+    """The steps of a region as the compiled kernels take them: every value has a number."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Any] = []
+        self.steps: list[tuple[Any, ...]] = []  # operands: an input's number, or ~ a step's
+
+    def input(self, value: Any) -> int:
+        self.inputs.append(value)
+        return len(self.inputs) - 1
+
+    def step(self, function: Any, *operands: int) -> int:
+        self.steps.append((function, *operands))
+        return ~(len(self.steps) - 1)
+
+    def number(self, value: int) -> int:
+        return value if value >= 0 else len(self.inputs) + ~value
+
+    def rule(self, rule: Any, g: int, values: tuple[Any, ...]) -> int | None:
+        """The value that a rule makes of a cotangent and what it names; None: not known."""
+        numbers = tuple(v if type(v) is int or type(v) is float else None for v in values)
+        key = (rule, *numbers)
+        if key not in _written:
+            if len(_written) > 1000:
+                _written.clear()
+            _written[key] = written(rule, (None, *numbers))
+        if _written[key] is None:
+            return None
+        steps, constants, result = _written[key]
+        places = [g]
+        places += [self.input(v) for v, number in zip(values, numbers) if number is None]
+        places += [self.input(constant) for constant in constants]
+        for function, *operands in steps:
+            if type(function) is int:
+                function = ufuncs.arithmetic[function]
+            if type(function) is not ufuncs.COMPILED:
+                return None
+            places.append(self.step(function, *[places[o] for o in operands]))
+        return places[result]
+
+
+def _in_one_program(
+    region: _Region, g: Array, before: dict[int, Array], out: dict[int, Array]
+) -> bool:
+    """`_compute` by the compiled kernels: False, too, where they are not there, or a rule is no
+    arithmetic.
+    """
+    if ufuncs.compiled is None or region.dtype.char not in "fd":
+        return False
+    program = _Program()
+    held: dict[int, int] = {0: program.input(g)}
+    held.update({place: program.input(old) for place, old in before.items()})
+    for rule, at, values, to in region.steps:
+        made = program.rule(rule, held[at], values)
+        if made is None:
+            return False
+        held[to] = program.step(ufuncs.arithmetic[0], held[to], made) if to in held else made
+    results: list[tuple[int, Array]] = []
+    for place, whole in out.items():
+        value = held[place]
+        if value >= 0 or any(value == other for other, _ in results):
+            value = program.step(ufuncs.quick(np.positive), value)  # handed on: it is copied
+        results.append((value, whole))
+    size: int = whole.size
+    steps = tuple([(f, *map(program.number, operands)) for f, *operands in program.steps])
+    wanted = tuple([(program.number(value), whole) for value, whole in results])
+    done: bool = ufuncs.compiled.program(
+        tuple(program.inputs), steps, wanted, size, region.dtype.char == "d"
+    )
+    return done

@@ -18,6 +18,7 @@ import numpy as np
 from adjoint.array import numpy_
 from adjoint.array.batched.blocks import apart
 from adjoint.array.kernels.products import outer
+from adjoint.array.kernels.ufuncs import is_ufunc
 from adjoint.array.traced import METHODS, Attribute, Method, Step, TracedArray, item
 
 __all__ = ["add_at", "last_uses", "needed", "numbers", "overwritten", "owner", "together", "traced"]
@@ -54,7 +55,7 @@ _NEW = {
 
 
 def _is_new(function: Any) -> bool:
-    return isinstance(function, np.ufunc) or function in _NEW
+    return is_ufunc(function) or function in _NEW
 
 
 def _may_be_view(function: Any) -> bool:
@@ -154,7 +155,7 @@ def _may_be_written(total: Any, made: dict[int, Step], uses: dict[int, int]) -> 
     step = made.get(total.number)
     if step is None:
         return False
-    return isinstance(step.function, np.ufunc) or step.function in (numpy_.slice_into, add_at)
+    return is_ufunc(step.function) or step.function in (numpy_.slice_into, add_at)
 
 
 # ---- memory --------------------------------------------------------------------------------------
@@ -185,8 +186,9 @@ def overwritten(steps: list[Step], results: list[Any]) -> dict[int, int]:
     note(results, len(steps))
     found: dict[int, int] = {}
     for k, step in enumerate(steps):
-        function, out = step.function, arrays.get(step.out)
-        if not isinstance(function, np.ufunc) or step.kwargs or out is None:
+        function: Any = step.function
+        out = arrays.get(step.out)
+        if not is_ufunc(function) or step.kwargs or out is None:
             continue
         if function.nout != 1 or len(step.args) != function.nin:
             continue

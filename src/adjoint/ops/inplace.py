@@ -14,6 +14,7 @@ import numpy as np
 
 from adjoint.array import dtypes
 from adjoint.array.descriptor import ARRAY, REAL_NUMBERS
+from adjoint.array.kernels.ufuncs import is_ufunc, quick
 from adjoint.array.silence import restore, silence
 from adjoint.core.inplace import apply_inplace, bump
 from adjoint.core.mode import get_mode
@@ -37,7 +38,7 @@ def inplace(function: Callable[..., Any], *, numbers: bool = True) -> Callable[.
     name = f"{op.name}_"
     binary = len(op.operands) == 2 and not op.predicate
     kernel: Any = _UFUNCS.get(op.kernel, op.kernel) if binary else None
-    straight = isinstance(kernel, np.ufunc) and numbers
+    straight = is_ufunc(kernel) and numbers
     level = op.level
     further = op.operands[1:]
 
@@ -97,10 +98,10 @@ def _arguments(
 
 
 _UFUNCS: dict[Any, Any] = {
-    operators.add: np.add,
-    operators.sub: np.subtract,
-    operators.mul: np.multiply,
-    operators.truediv: np.divide,
+    operators.add: quick(np.add),
+    operators.sub: quick(np.subtract),
+    operators.mul: quick(np.multiply),
+    operators.truediv: quick(np.divide),
 }
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from adjoint.array.kernels import threads
 from adjoint.array.native import kernels
 
-__all__ = ["kernels", "product", "threads_of_step", "updates"]
+__all__ = ["product", "threads_of_step", "updates"]
 
 Array = Any
 
@@ -36,7 +36,7 @@ _SHAPES = (
     (33, 896, 70, True, True),
 )
 
-_LARGE = 1 << 16  # elements from which several threads pay
+_LARGE = 1 << 16  # elements of a parameter from which several threads pay
 
 
 @functools.cache
@@ -85,5 +85,5 @@ def updates() -> Any:
 
 
 def threads_of_step(count: int) -> int:
-    """How many threads go over so many elements, whose order does not matter."""
+    """How many threads take part in the step of an optimizer over so many elements."""
     return 1 if count < _LARGE else threads.threads_for(threads.WORTH)

@@ -5,20 +5,11 @@ In and out: `numpy.ndarray`s and NumPy scalars.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from adjoint._later import Later
-
-if TYPE_CHECKING:
-    from adjoint.array.kernels import compiled
-else:
-    compiled = Later("adjoint.array.kernels.compiled")
-
 Array = Any
-
-_LARGE = 1 << 14  # elements from which the compiled kernel, if there is one, is worth its load
 
 
 def sign(x: Array) -> Array:
@@ -66,19 +57,3 @@ def power(x: Array, y: Any) -> Array:
             return 1 / (x * x)
         y = x.dtype.type(y) if x.dtype.kind == "V" else y  # bfloat16 would become float32
     return np.power(x, y)
-
-
-def threshold_backward(g: Array, out: Array) -> Array:
-    """The cotangent of the argument of ``out = max(x, 0)``: where that is 0, no ``g`` passes, be it
-    infinite or nan. The bits are multiplied, which takes half the time of a choice.
-    """
-    if g.size >= _LARGE:
-        module = compiled.kernels()
-        if module is not None:
-            made = module.threshold_backward(g, out, compiled.threads_of_step(g.size))
-            if made is not None:
-                return made
-    return (g.view(_BITS[g.itemsize]) * (out != 0)).view(g.dtype)
-
-
-_BITS = {size: np.dtype(f"i{size}") for size in (1, 2, 4, 8)}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adjoint._later import Later
+from adjoint.array.kernels.ufuncs import COMPILED, quick
 
 if TYPE_CHECKING:
     from adjoint.array.kernels import threads
@@ -58,6 +59,8 @@ def elementwise(function: Callable[..., Array], operands: Sequence[Any]) -> Arra
     if count < LARGE:
         return function(*given)
 
+    if type(function) is COMPILED:  # it takes several threads itself
+        return function(*operands)
     tiles = count // _TILE
 
     def piece(first: int, last: int) -> list[Any]:
@@ -98,6 +101,10 @@ def add_to(target: Array, term: Array) -> bool:
     if not (target.flags.c_contiguous and term.flags.c_contiguous):
         with np.errstate(all="ignore"):
             np.add(target, term, out=target)
+        return True
+    add = quick(np.add)
+    if type(add) is COMPILED:
+        add(target, term, target)
         return True
     flat, other = target.reshape(-1), term.reshape(-1)
 

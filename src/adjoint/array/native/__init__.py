@@ -1,4 +1,4 @@
-"""The compiled kernels: large products, optimizers and more in C, where someone built them.
+"""The compiled kernels in C, where someone built them.
 
 In: the C files beside this one, compiled by ``adjoint build`` (core/native/build.py) into the
 user's cache.  Out: `kernels`, which loads the module on first use; None where there is none, and

@@ -67,7 +67,4 @@ int can_update(void);
 void adam(const AdamStep *step, int threads);
 void momentum(const MomentumStep *step, int threads);
 
-/* choices.c */
-void threshold_backward(int wide, long count, const void *grad, const void *out, void *made, int threads);
-
 #endif

@@ -1,17 +1,42 @@
 /* The compiled kernels as Python sees them.
 
-   In: NumPy arrays and numbers. Out: `product`, `threshold_backward`, `adam`, `momentum`, which do the work or say
-   that it is not their business (None, False): then NumPy and BLAS do it. `can_multiply`, `can_update`: whether
-   this processor has what they need. Optional: `adjoint build` compiles it, array/native/__init__.py loads it. */
+   In: NumPy arrays and numbers. Out: `Elementwise`; `add_reduce`, `extreme`, `erf`, `product`, `adam` and others, which
+   do the work or say that it is not their business (None, False): then NumPy and BLAS do it. `can_multiply`,
+   `can_update`: whether this processor has what they need. Optional: `adjoint build` compiles it,
+   array/native/__init__.py loads it. */
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
-#include <numpy/arrayobject.h>
-#include "kernels.h"
+#define ADJOINT_MODULE
+#include "python.h"
 
-/* An aligned array of the machine's byte order, of exactly NumPy's class; NULL if it is not. */
-static PyArrayObject *plain(PyObject *o) {
+/* ---- threads ----------------------------------------------------------------------------------- */
+
+enum { LARGE = 1 << 16, LOCKED = 1 << 13 }; /* elements: from which threads pay; up to which Python's lock is kept */
+
+static PyObject *ask; /* a function without arguments: how many threads there may be */
+static int most;      /* what it said; 0: not asked yet */
+
+int threads_for(npy_intp count) {
+    if (count <= LOCKED) return 0;
+    if (count < LARGE) return 1;
+    if (!most) {
+        PyObject *said = ask ? PyObject_CallNoArgs(ask) : NULL;
+        long threads = said ? PyLong_AsLong(said) : 1;
+        Py_XDECREF(said);
+        if (PyErr_Occurred()) PyErr_Clear();
+        most = threads < 1 ? 1 : threads > MOST_THREADS ? MOST_THREADS : (int)threads;
+    }
+    return most;
+}
+
+static PyObject *ask_threads(PyObject *module, PyObject *function) {
+    Py_XSETREF(ask, Py_NewRef(function));
+    most = 0;
+    Py_RETURN_NONE;
+}
+
+/* ---- arrays ------------------------------------------------------------------------------------ */
+
+PyArrayObject *plain(PyObject *o) {
     if (!PyArray_CheckExact(o)) return NULL;
     PyArrayObject *array = (PyArrayObject *)o;
     return PyArray_ISBEHAVED_RO(array) ? array : NULL;
@@ -139,27 +164,6 @@ static PyObject *momentum_step(PyObject *module, PyObject *const *args, Py_ssize
     Py_RETURN_TRUE;
 }
 
-/* threshold_backward(grad, out, threads): the cotangent of max(x, 0) = out; None if NumPy has to do it. */
-static PyObject *choose(PyObject *module, PyObject *const *args, Py_ssize_t count) {
-    if (count != 3) return PyErr_Format(PyExc_TypeError, "threshold_backward() takes 3 arguments");
-    long threads = PyLong_AsLong(args[2]);
-    if (threads == -1 && PyErr_Occurred()) return NULL;
-    PyArrayObject *grad = plain(args[0]), *out = plain(args[1]);
-    if (grad == NULL || out == NULL || !PyArray_IS_C_CONTIGUOUS(grad) || !PyArray_IS_C_CONTIGUOUS(out)) Py_RETURN_NONE;
-    int type = PyArray_TYPE(grad);
-    if ((type != NPY_FLOAT32 && type != NPY_FLOAT64) || PyArray_TYPE(out) != type || !PyArray_SAMESHAPE(grad, out))
-        Py_RETURN_NONE;
-    PyObject *made = PyArray_SimpleNew(PyArray_NDIM(grad), PyArray_DIMS(grad), type);
-    if (made == NULL) return NULL;
-    long size = PyArray_SIZE(grad);
-    const void *g = PyArray_DATA(grad), *o = PyArray_DATA(out);
-    void *m = PyArray_DATA((PyArrayObject *)made);
-    Py_BEGIN_ALLOW_THREADS
-    threshold_backward(type == NPY_FLOAT64, size, g, o, m, threads < 1 ? 1 : (int)threads);
-    Py_END_ALLOW_THREADS
-    return made;
-}
-
 static PyObject *python_can_multiply(PyObject *module, PyObject *nothing) { return PyBool_FromLong(can_multiply()); }
 
 static PyObject *python_can_update(PyObject *module, PyObject *nothing) { return PyBool_FromLong(can_update()); }
@@ -168,9 +172,14 @@ static PyObject *python_can_update(PyObject *module, PyObject *nothing) { return
 
 static PyMethodDef METHODS[] = {
     {"product", FAST(product), "product(a, b, row, threads): a @ b, plus a vector or None; None: left to BLAS."},
-    {"threshold_backward", FAST(choose), "The cotangent of max(x, 0); None: left to NumPy."},
     {"adam", FAST(adam_step), "One step of Adam over flat arrays; False: left to Python."},
     {"momentum", FAST(momentum_step), "One step of SGD with momentum over flat arrays; False: left to Python."},
+    {"add_reduce", FAST(python_add_reduce), "add_reduce(array, axis, keepdims): a sum; None: left to NumPy."},
+    {"extreme", FAST(python_extreme), "extreme(array, axis, keepdims, sign): a maximum or minimum; None: left to NumPy."},
+    {"erf", FAST(python_erf), "erf(x, below, beyond, rest, exp): the error function; None: left to Python."},
+    {"threshold_backward", FAST(python_threshold_backward), "The rule of relu; None: left to NumPy."},
+    {"program", FAST(python_program), "program(inputs, steps, results, size, wide): a chain of elementwise functions."},
+    {"ask_threads", ask_threads, METH_O, "Ask this function how many threads elementwise work may use."},
     {"can_multiply", python_can_multiply, METH_NOARGS, "Whether this processor has what `product` needs."},
     {"can_update", python_can_update, METH_NOARGS, "Whether it has what `adam` and `momentum` need."},
     {NULL},
@@ -182,5 +191,9 @@ static struct PyModuleDef MODULE = {
 
 PyMODINIT_FUNC PyInit_adjoint_kernels(void) {
     import_array();
-    return PyModule_Create(&MODULE);
+    import_umath();
+    if (PyType_Ready(&ElementwiseType) < 0) return NULL;
+    PyObject *module = PyModule_Create(&MODULE);
+    if (module && PyModule_AddObjectRef(module, "Elementwise", (PyObject *)&ElementwiseType) < 0) Py_CLEAR(module);
+    return module;
 }

@@ -31,6 +31,7 @@ static struct {
     Work *work;
     void *argument;
     long chunks;
+    unsigned rounding; /* the caller's way with numbers that are hardly any, and the like */
 } job;
 static atomic_long next_chunk;
 static atomic_int gate, left, generation, sleeping;
@@ -66,12 +67,28 @@ static void serve(int who) {
     while ((chunk = atomic_fetch_add(&next_chunk, 1)) < job.chunks) job.work(job.argument, chunk, who);
 }
 
+/* Whether denormals are flushed, say, is a thread's own affair; here all are to do as the caller does. */
+static inline unsigned rounding_here(void) {
+#ifdef ADJOINT_X86
+    return _mm_getcsr();
+#else
+    return 0;
+#endif
+}
+
+static inline void round_like(unsigned rounding) {
+#ifdef ADJOINT_X86
+    _mm_setcsr(rounding);
+#endif
+}
+
 /* Join what is being done, if there is a seat. */
 static void join_in(void) {
     int seen = atomic_load(&gate);
     do {
         if (!(seen & OPEN) || (seen & COUNT) >= (seen >> SEATS & COUNT)) return;
     } while (!atomic_compare_exchange_weak(&gate, &seen, seen + 1));
+    round_like(job.rounding);
     serve((seen & COUNT) + 1);
     atomic_fetch_add(&left, 1);
 }
@@ -139,6 +156,7 @@ void share(Work *work, void *argument, long chunks, int threads) {
     job.work = work;
     job.argument = argument;
     job.chunks = chunks;
+    job.rounding = rounding_here();
     atomic_store(&next_chunk, 0);
     atomic_store(&left, 0);
     atomic_store(&gate, OPEN | (threads - 1) << SEATS);

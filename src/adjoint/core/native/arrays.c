@@ -161,9 +161,21 @@ PyObject *compute(int code, PyObject *first, PyObject *second) {
     return made;
 }
 
+static int is_number(PyObject *o) {
+    return PyFloat_CheckExact(o) || PyLong_CheckExact(o) || Py_IS_TYPE(o, &PyFloatArrType_Type) ||
+           Py_IS_TYPE(o, &PyDoubleArrType_Type);
+}
+
 PyObject *arithmetic(int code, PyObject *a, PyObject *b) {
     PyObject *made = compute(code, a, b);
     if (made != NULL || PyErr_Occurred()) return made;
+    if (S.large != NULL && S.large != Py_None) { /* the compiled kernels' functions, for NumPy's own arrays */
+        int first = Py_TYPE(a) == &PyArray_Type, second = b && Py_TYPE(b) == &PyArray_Type;
+        if (first ? b == NULL || second || is_number(b) : second && is_number(a)) {
+            PyObject *pair[2] = {a, b};
+            return PyObject_Vectorcall(PyTuple_GET_ITEM(S.large, code), pair, code == NEG ? 1 : 2, NULL);
+        }
+    }
     switch (code) {
     case ADD: return PyNumber_Add(a, b);
     case SUB: return PyNumber_Subtract(a, b);
@@ -231,7 +243,7 @@ int alike(PyObject *raw, PyObject *desc) {
     {                                                                                              \
         const TYPE *row = PyArray_DATA(array);                                                     \
         TYPE *sum = PyArray_DATA((PyArrayObject *)made);                                           \
-        memcpy(sum, row, columns * sizeof(TYPE));                                                  \
+        for (npy_intp k = 0; k < columns; k++) sum[k] = 0 + row[k]; /* no -0, as in NumPy's */      \
         for (npy_intp i = 1; i < rows; i++)                                                        \
             for (npy_intp k = 0; k < columns; k++) sum[k] += row[i * columns + k];                 \
     }

@@ -29,7 +29,7 @@ __all__ = ["BuildError", "build", "built", "compiler", "remove"]
 # (-ffp-contract=off), for the same bits as NumPy's. A root sets no errno, and becomes one
 # instruction.
 _FLAGS = ["-O3", "-fPIC", "-shared", "-fwrapv", "-fno-strict-aliasing", "-ffp-contract=off"]
-_FLAGS += ["-fno-math-errno", "-pthread"]
+_FLAGS += ["-fno-math-errno", "-pthread", "-fvisibility=hidden"]
 
 _LIBRARIES = (core_native.library, array_native.library)
 

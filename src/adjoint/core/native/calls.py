@@ -11,7 +11,7 @@ from typing import Any
 
 from adjoint.array.descriptor import EXACT_NUMBERS, REAL_NUMBERS
 from adjoint.core.native import core
-from adjoint.core.native.steps import ARITHMETIC
+from adjoint.core.native.steps import ARITHMETIC, forward_steps
 
 __all__ = ["make_compiled"]
 
@@ -29,6 +29,7 @@ def make_compiled(op: Any, kind: str) -> Any:
     if kind == "NUMBER":
         function, arithmetic = op.with_number
         code = ARITHMETIC[function] if arithmetic else _POWER
+    steps = forward_steps(op) if alone and code == _OTHER and kind != "WHOLE" else None
     level = op.level
     if kind == "WHOLE" or (kind == "ONE" and op.family == "elementwise"):
         level = REAL_NUMBERS
@@ -41,7 +42,9 @@ def make_compiled(op: Any, kind: str) -> Any:
         kind=_KINDS.index(kind),
         code=code,
         # Python functions of the library warn in its name, and are not heard; NumPy's own are
-        quiet=kind == "NUMBER" or (alone and not isinstance(function, functools.partial)),
+        quiet=kind == "NUMBER"
+        or steps is not None
+        or (alone and not isinstance(function, functools.partial)),
         level=level,
         operands=len(op.operands),
         differentiable=op.differentiable,
@@ -50,4 +53,5 @@ def make_compiled(op: Any, kind: str) -> Any:
         view=op.view,
         direct=direct,
         parameters=op.parameters,
+        steps=steps,
     )

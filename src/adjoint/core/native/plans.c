@@ -5,60 +5,12 @@
 
 #include "state.h"
 
-#define ROOM 32 /* values at once: cotangent, saved, constants, what the steps made */
-
 static int int_of(PyObject *object, const char *name, int *out) {
     PyObject *found = PyObject_GetAttrString(object, name);
     if (found == NULL) return -1;
     *out = (int)PyLong_AsLong(found);
     Py_DECREF(found);
     return PyErr_Occurred() ? -1 : 0;
-}
-
-/* ((function or code, a, b, c), ...), constants, place of the result */
-static int read_steps(RuleData *rule, PyObject *given) {
-    PyObject *steps, *constants;
-    rule->steps_count = -1;
-    if (given == Py_None) return 0;
-    if (!PyArg_ParseTuple(given, "O!O!i", &PyTuple_Type, &steps, &PyTuple_Type, &constants,
-                          &rule->result))
-        return -1;
-    Py_ssize_t count = PyTuple_GET_SIZE(steps), fixed = PyTuple_GET_SIZE(constants);
-    if (1 + rule->count + fixed + count > ROOM) return 0;
-    rule->steps = PyMem_Calloc(count + 1, sizeof(Step));
-    rule->constants = PyMem_Calloc(fixed + 1, sizeof(PyObject *));
-    if (!rule->steps || !rule->constants) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (; rule->constants_count < fixed; rule->constants_count++)
-        rule->constants[rule->constants_count] =
-            Py_NewRef(PyTuple_GET_ITEM(constants, rule->constants_count));
-    for (Py_ssize_t i = 0; i < count; i++) {
-        Step *step = &rule->steps[i];
-        PyObject *parts = PyTuple_GET_ITEM(steps, i), *what;
-        if (!PyTuple_Check(parts) || PyTuple_GET_SIZE(parts) < 2 || PyTuple_GET_SIZE(parts) > 4) {
-            PyErr_SetString(PyExc_ValueError, "a step has one to three operands");
-            return -1;
-        }
-        what = PyTuple_GET_ITEM(parts, 0);
-        step->count = (int)PyTuple_GET_SIZE(parts) - 1;
-        for (int k = 0; k < step->count; k++) {
-            step->a[k] = (int)PyLong_AsLong(PyTuple_GET_ITEM(parts, k + 1));
-            if (step->a[k] < 0 || step->a[k] >= 1 + rule->count + fixed + i) {
-                if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "no such value");
-                return -1;
-            }
-        }
-        if (PyLong_Check(what)) {
-            step->function_of = (int)PyLong_AsLong(what);
-        } else {
-            step->function_of = OTHER;
-            step->function = Py_NewRef(what);
-        }
-    }
-    rule->steps_count = (int)count;
-    return 0;
 }
 
 static int read_rule(RuleData *rule, PyObject *function, PyObject *position, PyObject *indices,
@@ -73,7 +25,7 @@ static int read_rule(RuleData *rule, PyObject *function, PyObject *position, PyO
     }
     for (int k = 0; k < rule->count; k++)
         rule->index[k] = (int)PyLong_AsLong(PyTuple_GET_ITEM(indices, k));
-    return PyErr_Occurred() ? -1 : read_steps(rule, steps);
+    return PyErr_Occurred() ? -1 : read_steps(&rule->steps, 1 + rule->count, steps);
 }
 
 /* PlanData(plan, places, names, steps) */
@@ -139,8 +91,8 @@ static int plan_traverse(PlanData *self, visitproc visit, void *arg) {
     for (int i = 0; i < self->rules_count; i++) {
         RuleData *rule = &self->rules[i];
         Py_VISIT(rule->function);
-        for (int k = 0; k < rule->steps_count; k++) Py_VISIT(rule->steps[k].function);
-        for (int k = 0; k < rule->constants_count; k++) Py_VISIT(rule->constants[k]);
+        int stopped = visit_steps(&rule->steps, visit, arg);
+        if (stopped) return stopped;
     }
     return 0;
 }
@@ -151,11 +103,8 @@ static void plan_dealloc(PlanData *self) {
     for (int i = 0; i < self->rules_count; i++) {
         RuleData *rule = &self->rules[i];
         Py_CLEAR(rule->function);
-        for (int k = 0; k < rule->steps_count; k++) Py_CLEAR(rule->steps[k].function);
-        for (int k = 0; k < rule->constants_count; k++) Py_CLEAR(rule->constants[k]);
+        clear_steps(&rule->steps);
         PyMem_Free(rule->index);
-        PyMem_Free(rule->steps);
-        PyMem_Free(rule->constants);
     }
     for (int i = 0; self->names && i < self->count; i++) Py_CLEAR(self->names[i]);
     PyMem_Free(self->kinds);
@@ -209,28 +158,6 @@ static void let_go(PyObject **values, int count) {
     for (int i = 0; i < count; i++) Py_CLEAR(values[i]);
 }
 
-static PyObject *run_steps(RuleData *rule, PyObject *g, PyObject *const *named) {
-    PyObject *values[ROOM], *made = NULL;
-    int base = 0, done = 0;
-    values[base++] = g;
-    for (int i = 0; i < rule->count; i++) values[base++] = named[rule->index[i]];
-    for (int i = 0; i < rule->constants_count; i++) values[base++] = rule->constants[i];
-    for (; done < rule->steps_count; done++) {
-        Step *step = &rule->steps[done];
-        PyObject *operands[3] = {NULL, NULL, NULL}, *result;
-        for (int k = 0; k < step->count; k++) operands[k] = values[step->a[k]];
-        if (step->function_of == OTHER)
-            result = PyObject_Vectorcall(step->function, operands, step->count, NULL);
-        else
-            result = arithmetic(step->function_of, operands[0], operands[1]);
-        if (result == NULL) break;
-        values[base + done] = result;
-    }
-    if (done == rule->steps_count) made = Py_NewRef(values[rule->result]);
-    for (int i = 0; i < done; i++) Py_DECREF(values[base + i]);
-    return made;
-}
-
 int pull_plan(PlanData *data, PyObject *node, PyObject *g, PyObject **found) {
     PyObject *values[ROOM] = {NULL}, *saved = SLOT(node, S.n_saved);
     if (!data->plain || data->count > ROOM - 4 || !PyTuple_CheckExact(saved) ||
@@ -243,16 +170,14 @@ int pull_plan(PlanData *data, PyObject *node, PyObject *g, PyObject **found) {
     }
     for (int i = 0; i < data->rules_count; i++) {
         RuleData *rule = &data->rules[i];
-        PyObject *result;
-        if (rule->steps_count >= 0 && !absent) {
-            result = run_steps(rule, g, values);
-        } else {
-            PyObject *stack[ROOM];
-            stack[0] = S.numpy;
-            stack[1] = g;
-            for (int k = 0; k < rule->count; k++) stack[2 + k] = values[rule->index[k]];
+        PyObject *result, *stack[ROOM];
+        stack[0] = S.numpy;
+        stack[1] = g;
+        for (int k = 0; k < rule->count; k++) stack[2 + k] = values[rule->index[k]];
+        if (rule->steps.count >= 0 && !absent)
+            result = run_steps(&rule->steps, stack + 1);
+        else
             result = PyObject_Vectorcall(rule->function, stack, 2 + rule->count, NULL);
-        }
         if (result == NULL) {
             let_go(found, data->operands);
             let_go(values, data->count);

@@ -29,6 +29,7 @@ typedef struct {
     PyObject *lock, *release;
     /* values */
     PyObject *mode, *sequence, *types, *warnings, *ignored, *born;
+    PyObject *large; /* arithmetic on large arrays, by its codes; None: Python's operators */
     PyObject *empty;
     /* places of slots */
     Py_ssize_t t_array, t_counter, t_desc, t_edge, t_side;
@@ -82,7 +83,9 @@ PyObject *add_rows(PyObject *raw, PyObject *desc); /* of a small matrix; NULL wi
 extern PyTypeObject CallType;
 PyObject *make_tensor(PyObject *raw, PyObject *desc, PyObject *edge);
 
-/* plans.c */
+/* steps.c */
+#define ROOM 32 /* values at once: those given, constants, what the steps made */
+
 typedef struct {
     int function_of; /* OTHER: a callable at `function`; else an arithmetic code */
     PyObject *function;
@@ -90,12 +93,24 @@ typedef struct {
 } Step;
 
 typedef struct {
+    int given; /* how many values it begins with */
+    int count, result, constants_count; /* count -1: not known as steps */
+    Step *steps;
+    PyObject **constants;
+} Steps;
+
+/* What core/native/steps.py wrote down (or None) of a function of so many values. 0, or -1 with an error. */
+int read_steps(Steps *steps, int given, PyObject *written);
+PyObject *run_steps(const Steps *steps, PyObject *const *given);
+int visit_steps(const Steps *steps, visitproc visit, void *arg);
+void clear_steps(Steps *steps);
+
+/* plans.c */
+typedef struct {
     PyObject *function; /* the rule in Python */
     int position;       /* of the operand it is for */
     int count, *index;  /* the saved values it names */
-    int steps_count, result, constants_count; /* the rule as steps; -1: not known as such */
-    Step *steps;
-    PyObject **constants;
+    Steps steps;        /* of the cotangent and these values */
 } RuleData;
 
 typedef struct {
@@ -113,6 +128,9 @@ enum { OPERAND, SHAPE, OUT, NEEDS, PARAM, SHAPES, INDICES }; /* as in core/plan.
 /* Pull one cotangent back. `found` has room for a new reference per operand, NULL for None. Returns 1 when
    done, 0 when Python has to do it, -1 with an error. */
 int pull_plan(PlanData *data, PyObject *node, PyObject *g, PyObject **found);
+
+/* leaves.c */
+int flush(PyObject *leaves); /* accumulate all of them, the last one that was reached first */
 
 /* walk.c */
 PyObject *run_straight(PyObject *module, PyObject *const *args, Py_ssize_t count);

@@ -1,8 +1,9 @@
-"""Rules as steps: a derivative rule that is plain arithmetic, written down by running it once.
+"""Rules and forwards as steps: one that is plain arithmetic, written down by running it once.
 
-In: a plan (core/plan.py).  Out: for each of its rules the steps that it amounts to, for the
-compiled walk, or None where its text asks about values, shapes or parameters: it is called then.
-Rules branch on shapes and parameters, never on values, so that what one run does every run does.
+In: a plan (core/plan.py) or an operator.  Out: for each rule, or for the forward, the steps that it
+amounts to, for the compiled core, or None where its text asks about values, shapes or parameters:
+it is called then. Rules branch on shapes and parameters, never on values, so that what one run does
+every run does.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 from adjoint.array import numpy_
+from adjoint.array.kernels.ufuncs import is_ufunc, quick
 
-__all__ = ["ARITHMETIC", "plan_steps"]
+__all__ = ["ARITHMETIC", "forward_steps", "plan_steps", "written"]
 
 # The codes of native/state.h.
 ARITHMETIC: dict[Any, int] = {
@@ -24,6 +26,9 @@ ARITHMETIC: dict[Any, int] = {
     operator.neg: 4,
 }
 _NUMBERS = (int, float)
+
+# Functions of the vocabulary that are arithmetic themselves: their own steps are written down.
+_COMPOSED = {numpy_.power, numpy_.sigmoid, numpy_.sigmoid_backward, numpy_.tanh_backward}
 
 Steps = tuple[tuple[tuple[Any, ...], ...], tuple[Any, ...], int]
 
@@ -51,6 +56,11 @@ class _Value:
 
     def _ask(self, other: Any) -> Any:
         raise _NotArithmeticError("a value is asked for")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **options: Any) -> _Value:
+        if method != "__call__" or options:
+            raise _NotArithmeticError(method)
+        return _made(quick(ufunc), *operands)
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _ask
     __hash__ = object.__hash__
@@ -97,6 +107,9 @@ class _Library:
 
     def __getattr__(self, name: str) -> Callable[..., _Value]:
         function = getattr(numpy_, name)
+        if function in _COMPOSED:
+            composed: Callable[..., _Value] = function
+            return composed
 
         def call(*operands: Any) -> _Value:
             return _made(function, *operands)
@@ -105,14 +118,23 @@ class _Library:
 
 
 def _steps(rule: Any, count: int) -> Steps | None:
-    """The steps of one rule that names ``count`` values.
+    """The steps of one function ``rule(xp, ...)`` of ``count`` arrays.
 
     Returns: the steps, each a function or code with the places of its operands, the constants, and
-    the place of the result. Places: the cotangent, the named values, the constants, the results.
+    the place of the result. Places: the arrays, the constants, the results.
     """
-    given = [_Value() for _ in range(1 + count)]
+    return written(rule, (None,) * count)
+
+
+def written(rule: Any, numbers: tuple[int | float | None, ...]) -> Steps | None:
+    """The steps of one function ``rule(xp, ...)`` of arrays, and of numbers where there is one.
+
+    Returns: as `_steps`.
+    """
+    arguments = [_Value() if number is None else number for number in numbers]
+    given = [argument for argument in arguments if isinstance(argument, _Value)]
     try:
-        result = rule(_Library(), *given)
+        result = rule(_Library(), *arguments)
     except (_NotArithmeticError, TypeError, AttributeError):
         return None
     if not isinstance(result, _Value):
@@ -139,6 +161,13 @@ def _steps(rule: Any, count: int) -> Steps | None:
     return tuple(steps), tuple(constants), places[id(result)]
 
 
+def forward_steps(op: Any) -> Steps | None:
+    """The steps of an elementwise operator's forward; None for a single function, too."""
+    if op.family != "elementwise" or op.parameters or is_ufunc(op.kernel):
+        return None
+    return _steps(op.forward, len(op.operands))
+
+
 def plan_steps(plan: Any, operand: int, out: int) -> tuple[Steps | None, ...]:
     """The steps of each rule of ``plan``; ``operand``, ``out``: kinds of array values.
 
@@ -147,5 +176,5 @@ def plan_steps(plan: Any, operand: int, out: int) -> tuple[Steps | None, ...]:
     found: list[Steps | None] = []
     for rule, indices in zip(plan.rules, plan.indices):
         arrays = all(plan.kinds[i] in (operand, out) for i in indices)
-        found.append(_steps(rule, len(indices)) if arrays else None)
+        found.append(_steps(rule, 1 + len(indices)) if arrays else None)
     return tuple(found)
