@@ -219,7 +219,7 @@ def test_programs(library, dtype, size):
     for seed in range(12):
         draw = np.random.default_rng(seed)
         inputs = [numbers((size,), dtype, seed), numbers((size,), dtype, seed + 1)]
-        inputs += [np.dtype(dtype).type(0.3), 2, -0.5]
+        inputs += [np.dtype(dtype).type(0.3), np.asarray(-0.7, dtype), 2, -0.5]
         values, steps = list(inputs), []
         for _ in range(30):
             ufunc = functions[draw.integers(len(functions))]

@@ -278,7 +278,7 @@ class _Program:
     def rule(self, rule: Any, g: int, values: tuple[Any, ...]) -> int | None:
         """The value that a rule makes of a cotangent and what it names; None: not known."""
         numbers = tuple(v if type(v) is int or type(v) is float else None for v in values)
-        key = (rule, *numbers)
+        key = (rule, *map(repr, numbers))  # 0.0 and -0.0 are equal, and two numbers
         if key not in _written:
             if len(_written) > 1000:
                 _written.clear()

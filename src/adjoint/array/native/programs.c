@@ -65,13 +65,12 @@ static int read_inputs(Program *p, PyObject *inputs) {
             continue;
         }
         double number;
-        if (PyArray_IsScalar(o, Float) || PyArray_IsScalar(o, Double) || array) {
-            PyArray_Descr *descr = PyArray_DescrFromScalar(o);
-            int type = array ? PyArray_TYPE(array) : descr->type_num;
-            Py_DECREF(descr);
-            if (type != p->type) return 0;
-            number = array ? (type == NPY_FLOAT32 ? *(float *)PyArray_DATA(array) : *(double *)PyArray_DATA(array))
-                           : PyFloat_AsDouble(o);
+        int single = PyArray_IsScalar(o, Float);
+        if (array || single || PyArray_IsScalar(o, Double)) {
+            if ((array ? PyArray_TYPE(array) : single ? NPY_FLOAT32 : NPY_FLOAT64) != p->type) return 0;
+            number = !array                    ? PyFloat_AsDouble(o)
+                     : p->type == NPY_FLOAT32 ? *(float *)PyArray_DATA(array)
+                                              : *(double *)PyArray_DATA(array);
         } else if (PyFloat_CheckExact(o) || PyLong_CheckExact(o)) {
             number = PyFloat_AsDouble(o);
             if (number == -1 && PyErr_Occurred()) PyErr_Clear();

@@ -62,7 +62,7 @@ static PyObject *call_by_name(Call *self, PyObject *const *args, Py_ssize_t coun
             made = call_number(self, given[0], values[0]);
         else
             made = general_named(self, given, 1, values, kept ? left : NULL);
-    } else     if (self->kind == BINARY)
+    } else if (self->kind == BINARY)
         made = call_binary(self, given[0], given[1]);
     else if (self->kind == PREDICATE)
         made = call_predicate(self, given[0], given[1]);
@@ -108,13 +108,13 @@ static PyObject *call(PyObject *object, PyObject *const *args, size_t flagged, P
 static PyObject *call_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     static char *words[] = {"op",       "function",       "kind",  "code",  "quiet", "level",
                             "operands", "differentiable", "wants", "alike", "view",  "direct",
-                            "parameters", "steps", NULL};
-    PyObject *op, *function, *parameters, *steps;
+                            "parameters", NULL};
+    PyObject *op, *function, *parameters;
     int kind, code, quiet, operands, differentiable, wants, alike, view, direct;
     long level;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOiiplipiippO!O", words, &op, &function, &kind,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOiiplipiippO!", words, &op, &function, &kind,
                                      &code, &quiet, &level, &operands, &differentiable, &wants,
-                                     &alike, &view, &direct, &PyTuple_Type, &parameters, &steps))
+                                     &alike, &view, &direct, &PyTuple_Type, &parameters))
         return NULL;
     int least = kind == BINARY || kind == PREDICATE ? 2 : kind == THREE ? 2 : 1;
     if (kind < UNARY || kind > THREE || code < ADD || code > POWER || operands < least ||
@@ -139,7 +139,8 @@ static PyObject *call_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     self->view = view;
     self->direct = direct;
     self->parameters = Py_NewRef(parameters);
-    if (read_steps(&self->steps, operands, steps) < 0) Py_CLEAR(self);
+    self->steps.count = -1;
+    self->looked = code != OTHER || kind > BINARY;
     return (PyObject *)self;
 }
 

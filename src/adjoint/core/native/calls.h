@@ -22,7 +22,8 @@ typedef struct {
     int operands, view, differentiable, wants, alike;
     int direct; /* the function is one of a raw array and the dictionary of parameters */
     PyObject *parameters; /* their names */
-    Steps steps; /* the forward, where it is more than one operation */
+    Steps steps; /* the forward, where it is more than one operation; not known before it is needed */
+    int looked;  /* whether that was asked for */
     PlanPair plans[8], fitting[4];
     PyTypeObject *node_class;
 } Call;

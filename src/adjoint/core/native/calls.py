@@ -29,7 +29,6 @@ def make_compiled(op: Any, kind: str) -> Any:
     if kind == "NUMBER":
         function, arithmetic = op.with_number
         code = ARITHMETIC[function] if arithmetic else _POWER
-    steps = forward_steps(op) if alone and code == _OTHER and kind != "WHOLE" else None
     level = op.level
     if kind == "WHOLE" or (kind == "ONE" and op.family == "elementwise"):
         level = REAL_NUMBERS
@@ -42,9 +41,7 @@ def make_compiled(op: Any, kind: str) -> Any:
         kind=_KINDS.index(kind),
         code=code,
         # Python functions of the library warn in its name, and are not heard; NumPy's own are
-        quiet=kind == "NUMBER"
-        or steps is not None
-        or (alone and not isinstance(function, functools.partial)),
+        quiet=kind == "NUMBER" or (alone and not isinstance(function, functools.partial)),
         level=level,
         operands=len(op.operands),
         differentiable=op.differentiable,
@@ -53,5 +50,7 @@ def make_compiled(op: Any, kind: str) -> Any:
         view=op.view,
         direct=direct,
         parameters=op.parameters,
-        steps=steps,
     )
+
+
+core.setup(forward_steps=forward_steps)

@@ -32,7 +32,7 @@ static Given GIVEN[] = {
     VALUE(apply), VALUE(describe), VALUE(tie_view), VALUE(numpy),
     VALUE(make_tensor), VALUE(pull_quietly), VALUE(fit), VALUE(own), VALUE(add_in_place),
     VALUE(plus), VALUE(add_to), VALUE(run_large), VALUE(lock), VALUE(release), VALUE(mode), VALUE(sequence),
-    VALUE(large), VALUE(types), VALUE(warnings), VALUE(ignored), VALUE(born), {NULL, NULL},
+    VALUE(large), VALUE(forward_steps), VALUE(types), VALUE(warnings), VALUE(ignored), VALUE(born), {NULL, NULL},
 };
 
 static Place PLACES[] = {

@@ -168,12 +168,24 @@ PyObject *make_node(Call *self, PlanPair *pair, PyObject *const *edges, PyObject
     return node;
 }
 
+/* Look whether the forward is known as steps: when it is first called, since few operators ever are. */
+static int look_for_steps(Call *self) {
+    self->looked = 1;
+    PyObject *written = PyObject_CallOneArg(S.forward_steps, self->op);
+    if (written == NULL) return -1;
+    int failed = read_steps(&self->steps, self->operands, written);
+    Py_DECREF(written);
+    if (self->steps.count > 0) self->quiet = 1;
+    return failed;
+}
+
 /* The raw result of the operator's function on one or two raw arrays. */
 PyObject *forward(Call *self, int code, PyObject *a, PyObject *b) {
     if (code != OTHER) {
         PyObject *made = compute(code, a, b);
         if (made || PyErr_Occurred()) return made;
     }
+    if (!self->looked && look_for_steps(self) < 0) return NULL;
     PyObject *token = self->quiet ? silence() : NULL;
     if (self->quiet && token == NULL) return NULL;
     PyObject *raw, *pair[2] = {a, b};

@@ -24,7 +24,7 @@ typedef struct {
     PyTypeObject *TensorBase, *Tensor, *Node, *AccumulateGrad, *OutEdge;
     PyTypeObject *Descriptor, *Plan;
     /* Python's side of the same work */
-    PyObject *apply, *describe, *tie_view, *numpy;   /* calls */
+    PyObject *apply, *describe, *tie_view, *numpy, *forward_steps; /* calls */
     PyObject *make_tensor, *pull_quietly, *fit, *own, *add_in_place, *plus, *add_to, *run_large; /* walks */
     PyObject *lock, *release;
     /* values */
