@@ -10,10 +10,9 @@ enum { CHUNK = 1 << 14, PIECE = 512, COEFFICIENTS = 7 };
 /* ---- relu -------------------------------------------------------------------------------------- */
 
 #define THRESHOLD(NAME, TYPE, BITS, ATTRIBUTE)                                                                      \
-    ATTRIBUTE static void NAME(const BITS *g, const TYPE *out, BITS *made, long n) {                                 \
-        for (long i = 0; i < n; i++) made[i] = out[i] != 0 ? g[i] : 0;                                               \
+    ATTRIBUTE static void NAME(const BITS *g, const TYPE *out, BITS *made, long n) {                                \
+        for (long i = 0; i < n; i++) made[i] = out[i] != 0 ? g[i] : 0;                                              \
     }
-
 
 /* ---- erf --------------------------------------------------------------------------------------- */
 
@@ -30,23 +29,23 @@ typedef struct {
 
 /* Note [erf in single precision] of array/special.py tells the way. Minimum and maximum keep nan, as NumPy's. */
 #define ERF(NAME, ATTRIBUTE)                                                                                        \
-    ATTRIBUTE static void NAME##_before(const Erf *e, const float *x, float *restrict grown, long n) {                        \
-        float k[COEFFICIENTS];                                                                                       \
-        for (int c = 0; c < COEFFICIENTS; c++) k[c] = e->beyond[c];                                                  \
-        for (long i = 0; i < n; i++) {                                                                               \
-            float size = __builtin_fabsf(x[i]);                                                                      \
-            float above = size < 1.0f ? 1.0f : size, s = above > 4.0f ? 4.0f : above;                                \
-            grown[i] = POLYNOMIAL(k, s);                                                                             \
-        }                                                                                                            \
-    }                                                                                                                \
+    ATTRIBUTE static void NAME##_before(const Erf *e, const float *x, float *restrict grown, long n) {              \
+        float k[COEFFICIENTS];                                                                                      \
+        for (int c = 0; c < COEFFICIENTS; c++) k[c] = e->beyond[c];                                                 \
+        for (long i = 0; i < n; i++) {                                                                              \
+            float size = __builtin_fabsf(x[i]);                                                                     \
+            float above = size < 1.0f ? 1.0f : size, s = above > 4.0f ? 4.0f : above;                               \
+            grown[i] = POLYNOMIAL(k, s);                                                                            \
+        }                                                                                                           \
+    }                                                                                                               \
     ATTRIBUTE static void NAME##_after(const Erf *e, const float *x, const float *grown, float *restrict to, long n) { \
-        float k[COEFFICIENTS], rest = e->rest;                                                                       \
-        for (int c = 0; c < COEFFICIENTS; c++) k[c] = e->below[c];                                                   \
-        for (long i = 0; i < n; i++) {                                                                               \
-            float size = __builtin_fabsf(x[i]), near = size > 1.0f ? 1.0f : size, q = near * near;                   \
-            float r = POLYNOMIAL(k, q) * near + near + (rest - grown[i]);                                            \
-            to[i] = __builtin_copysignf(r, x[i]);                                                                    \
-        }                                                                                                            \
+        float k[COEFFICIENTS], rest = e->rest;                                                                      \
+        for (int c = 0; c < COEFFICIENTS; c++) k[c] = e->below[c];                                                  \
+        for (long i = 0; i < n; i++) {                                                                              \
+            float size = __builtin_fabsf(x[i]), near = size > 1.0f ? 1.0f : size, q = near * near;                  \
+            float r = POLYNOMIAL(k, q) * near + near + (rest - grown[i]);                                           \
+            to[i] = __builtin_copysignf(r, x[i]);                                                                   \
+        }                                                                                                           \
     }
 
 THRESHOLD(threshold_single, float, npy_int32, )

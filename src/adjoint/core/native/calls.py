@@ -53,4 +53,5 @@ def make_compiled(op: Any, kind: str) -> Any:
     )
 
 
-core.setup(forward_steps=forward_steps)
+if core is not None:
+    core.setup(forward_steps=forward_steps)
