@@ -54,15 +54,8 @@ static void run_chunk(void *argument, long chunk, int who) {
 }
 
 static void run(Job *job) {
-    int threads = threads_for(job->count);
-    if (!threads) {
-        run_part(job, 0, job->count);
-        return;
-    }
-    Py_BEGIN_ALLOW_THREADS
     job->chunk = job->count < MANY ? CHUNK : 4 * CHUNK;
-    share(run_chunk, job, (job->count + job->chunk - 1) / job->chunk, threads);
-    Py_END_ALLOW_THREADS
+    share_out(run_chunk, job, (job->count + job->chunk - 1) / job->chunk, job->count);
 }
 
 /* ---- operands ---------------------------------------------------------------------------------- */
@@ -129,7 +122,7 @@ static PyArrayObject *longer(PyArrayObject *a, PyArrayObject *b) {
     return PyArray_CompareLists(PyArray_DIMS(model) + lead, PyArray_DIMS(row), PyArray_NDIM(row)) ? model : NULL;
 }
 
-static PyObject *number_of(int type, const char *memory) {
+PyObject *number_of(int type, const char *memory) {
     PyObject *made;
     if (type == NPY_BOOL) return Py_NewRef(PyArrayScalar_FromLong(*(npy_bool *)memory));
     if (type == NPY_FLOAT32) {

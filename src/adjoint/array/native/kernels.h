@@ -17,6 +17,13 @@
 #define FUSED
 #endif
 
+/* Of two functions the one for this processor: `name_wide`, which is WIDE, or `name`. */
+#ifdef ADJOINT_X86
+#define CHOOSE(name) (can_multiply() ? name##_wide : name)
+#else
+#define CHOOSE(name) name
+#endif
+
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else

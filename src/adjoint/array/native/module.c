@@ -28,6 +28,17 @@ int threads_for(npy_intp count) {
     return most;
 }
 
+void share_out(Work *work, void *argument, long chunks, npy_intp count) {
+    int threads = threads_for(count);
+    if (!threads) {
+        share(work, argument, chunks, 1);
+        return;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    share(work, argument, chunks, threads);
+    Py_END_ALLOW_THREADS
+}
+
 static PyObject *ask_threads(PyObject *module, PyObject *function) {
     Py_XSETREF(ask, Py_NewRef(function));
     most = 0;

@@ -21,6 +21,9 @@
    Python's lock. */
 int threads_for(npy_intp count);
 
+/* module.c: `share` among so many, Python's lock given up unless the caller does it. */
+void share_out(Work *work, void *argument, long chunks, npy_intp count);
+
 /* An aligned array of the machine's byte order, of exactly NumPy's class; NULL if it is not. */
 PyArrayObject *plain(PyObject *o);
 
@@ -32,6 +35,7 @@ typedef struct {
 } Loop;
 
 extern PyTypeObject ElementwiseType;
+PyObject *number_of(int type, const char *memory); /* a number in memory as NumPy's scalar */
 /* The loop of an Elementwise of so many operands for NPY_FLOAT32 or NPY_FLOAT64; NULL if there is none. */
 const Loop *loop_of(PyObject *function, int type, int operands);
 

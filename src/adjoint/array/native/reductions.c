@@ -89,9 +89,6 @@ ROWS(rows_single_wide, float, WIDE)
 ROWS(rows_double_wide, double, WIDE)
 EXTREME(extreme_single_wide, float, npy_int32, 0x7f800000, WIDE)
 EXTREME(extreme_double_wide, double, npy_int64, 0x7ff0000000000000, WIDE)
-#define CHOOSE(name) (can_multiply() ? name##_wide : name)
-#else
-#define CHOOSE(name) name
 #endif
 
 /* ---- shared work ------------------------------------------------------------------------------- */
@@ -178,12 +175,12 @@ static double join(const Segments *s, long count, long *next) {
     return s->sums.wide ? a + b : (float)a + (float)b;
 }
 
-static int sum_all(const Sums *sums, int threads, double *sum) {
+static int sum_all(const Sums *sums, double *sum) {
     long n = sums->rows * sums->columns, most = n / (SEGMENT / 4) + 2, next = 0;
     Segments s = {*sums, malloc(most * sizeof(long)), malloc(most * sizeof(long)), malloc(most * 8)};
     int failed = !s.first || !s.count || !s.found;
     if (!failed) {
-        share(sum_one, &s, cut(&s, 0, n, 0), threads);
+        share_out(sum_one, &s, cut(&s, 0, n, 0), n);
         *sum = join(&s, n, &next);
     }
     free(s.first);
@@ -218,16 +215,6 @@ static long read_axes(PyObject *axis, int ndim) {
     return found;
 }
 
-static PyObject *number(int wide, double sum) {
-    PyObject *made = wide ? PyArrayScalar_New(Double) : PyArrayScalar_New(Float);
-    if (made == NULL) return NULL;
-    if (wide)
-        PyArrayScalar_ASSIGN(made, Double, sum);
-    else
-        PyArrayScalar_ASSIGN(made, Float, (float)sum);
-    return made;
-}
-
 /* add_reduce(array, axis, keepdims): the sum over the axes (None: all); None: NumPy has to do it. */
 PyObject *python_add_reduce(PyObject *module, PyObject *const *args, Py_ssize_t given) {
     if (given != 3) return PyErr_Format(PyExc_TypeError, "add_reduce() takes 3 arguments");
@@ -244,19 +231,13 @@ PyObject *python_add_reduce(PyObject *module, PyObject *const *args, Py_ssize_t 
     while (first < ndim && axes >> first & 1) first++;
     if (axes != all && axes != ((1L << last) - 1) << (ndim - last) && axes != (1L << first) - 1) Py_RETURN_NONE;
     Sums s = {type == NPY_FLOAT64, PyArray_DATA(array), NULL, 1, 1};
-    int threads = threads_for(size);
     if (axes == all && !keep) {
         double sum = 0;
-        int failed = 0;
         s.columns = size;
-        if (!threads) {
-            failed = sum_all(&s, 1, &sum);
-        } else {
-            Py_BEGIN_ALLOW_THREADS
-            failed = sum_all(&s, threads, &sum);
-            Py_END_ALLOW_THREADS
-        }
-        return failed ? PyErr_NoMemory() : number(s.wide, 0.0 + sum);
+        if (sum_all(&s, &sum)) return PyErr_NoMemory();
+        float single = 0.0f + (float)sum;
+        sum = 0.0 + sum;
+        return number_of(type, s.wide ? (char *)&sum : (char *)&single);
     }
     npy_intp left[32];
     int count = 0, lasting = axes == all || last;
@@ -276,13 +257,7 @@ PyObject *python_add_reduce(PyObject *module, PyObject *const *args, Py_ssize_t 
     Work *work = lasting ? sum_lot : sum_columns;
     void *argument = lasting ? (void *)&lots : (void *)&s;
     long chunks = lasting ? (s.rows + lots.lot - 1) / lots.lot : (s.columns + COLUMNS - 1) / COLUMNS;
-    if (!threads) {
-        share(work, argument, chunks, 1);
-    } else {
-        Py_BEGIN_ALLOW_THREADS
-        share(work, argument, chunks, threads);
-        Py_END_ALLOW_THREADS
-    }
+    share_out(work, argument, chunks, size);
     return made;
 }
 
@@ -327,15 +302,9 @@ PyObject *python_extreme(PyObject *module, PyObject *const *args, Py_ssize_t giv
     if (made == NULL) return NULL;
     e.to = PyArray_DATA((PyArrayObject *)made);
     if (e.columns < SEGMENT) e.lot = SEGMENT / e.columns;
-    int threads = threads_for(size), zero = 0;
+    int zero = 0;
     long chunks = (e.rows + e.lot - 1) / e.lot;
-    if (!threads) {
-        share(find_lot, &e, chunks, 1);
-    } else {
-        Py_BEGIN_ALLOW_THREADS
-        share(find_lot, &e, chunks, threads);
-        Py_END_ALLOW_THREADS
-    }
+    share_out(find_lot, &e, chunks, size);
     for (long i = 0; i < e.rows; i++) zero |= e.wide ? ((double *)e.to)[i] == 0 : ((float *)e.to)[i] == 0;
     if (!zero) return made;
     Py_DECREF(made);

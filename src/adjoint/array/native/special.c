@@ -28,8 +28,8 @@ typedef struct {
     ((((((((X) * K[6] + K[5]) * (X) + K[4]) * (X) + K[3]) * (X) + K[2]) * (X) + K[1]) * (X)) + K[0])
 
 /* Note [erf in single precision] of array/special.py tells the way. Minimum and maximum keep nan, as NumPy's. */
-#define ERF(NAME, ATTRIBUTE)                                                                                        \
-    ATTRIBUTE static void NAME##_before(const Erf *e, const float *x, float *restrict grown, long n) {              \
+#define ERF(BEFORE, AFTER, ATTRIBUTE)                                                                               \
+    ATTRIBUTE static void BEFORE(const Erf *e, const float *x, float *restrict grown, long n) {                     \
         float k[COEFFICIENTS];                                                                                      \
         for (int c = 0; c < COEFFICIENTS; c++) k[c] = e->beyond[c];                                                 \
         for (long i = 0; i < n; i++) {                                                                              \
@@ -38,7 +38,7 @@ typedef struct {
             grown[i] = POLYNOMIAL(k, s);                                                                            \
         }                                                                                                           \
     }                                                                                                               \
-    ATTRIBUTE static void NAME##_after(const Erf *e, const float *x, const float *grown, float *restrict to, long n) { \
+    ATTRIBUTE static void AFTER(const Erf *e, const float *x, const float *grown, float *restrict to, long n) {     \
         float k[COEFFICIENTS], rest = e->rest;                                                                      \
         for (int c = 0; c < COEFFICIENTS; c++) k[c] = e->below[c];                                                  \
         for (long i = 0; i < n; i++) {                                                                              \
@@ -50,16 +50,11 @@ typedef struct {
 
 THRESHOLD(threshold_single, float, npy_int32, )
 THRESHOLD(threshold_double, double, npy_int64, )
-ERF(erf, )
+ERF(before, after, )
 #ifdef ADJOINT_X86
 THRESHOLD(threshold_single_wide, float, npy_int32, WIDE)
 THRESHOLD(threshold_double_wide, double, npy_int64, WIDE)
-ERF(erf_wide, WIDE)
-#define CHOOSE(name) (can_multiply() ? name##_wide : name)
-#define ERF_STEP(step) (can_multiply() ? erf_wide_##step : erf_##step)
-#else
-#define CHOOSE(name) name
-#define ERF_STEP(step) erf_##step
+ERF(before_wide, after_wide, WIDE)
 #endif
 
 static void erf_chunk(void *argument, long chunk, int who) {
@@ -69,9 +64,9 @@ static void erf_chunk(void *argument, long chunk, int who) {
     for (long i = chunk * CHUNK; i < last; i += PIECE) {
         npy_intp n = last - i < PIECE ? last - i : PIECE, steps[2] = {sizeof(float), sizeof(float)};
         char *at[2] = {(char *)grown, (char *)grown};
-        ERF_STEP(before)(e, e->from + i, grown, n);
+        CHOOSE(before)(e, e->from + i, grown, n);
         e->exp.function(at, &n, steps, e->exp.data);
-        ERF_STEP(after)(e, e->from + i, grown, e->to + i, n);
+        CHOOSE(after)(e, e->from + i, grown, e->to + i, n);
     }
 }
 
@@ -98,15 +93,7 @@ PyObject *python_erf(PyObject *module, PyObject *const *args, Py_ssize_t given) 
     e.exp = *exp;
     e.to = PyArray_DATA((PyArrayObject *)made);
     e.count = PyArray_SIZE(x);
-    long chunks = (e.count + CHUNK - 1) / CHUNK;
-    int threads = threads_for(e.count);
-    if (!threads) {
-        share(erf_chunk, &e, chunks, 1);
-    } else {
-        Py_BEGIN_ALLOW_THREADS
-        share(erf_chunk, &e, chunks, threads);
-        Py_END_ALLOW_THREADS
-    }
+    share_out(erf_chunk, &e, (e.count + CHUNK - 1) / CHUNK, e.count);
     return made;
 }
 
@@ -143,14 +130,6 @@ PyObject *python_threshold_backward(PyObject *module, PyObject *const *args, Py_
     if (made == NULL) return NULL;
     Threshold t = {type == NPY_FLOAT64, PyArray_DATA(g), PyArray_DATA(out), PyArray_DATA((PyArrayObject *)made),
                    PyArray_SIZE(g)};
-    long chunks = (t.count + CHUNK - 1) / CHUNK;
-    int threads = threads_for(t.count);
-    if (!threads) {
-        share(pass_chunk, &t, chunks, 1);
-    } else {
-        Py_BEGIN_ALLOW_THREADS
-        share(pass_chunk, &t, chunks, threads);
-        Py_END_ALLOW_THREADS
-    }
+    share_out(pass_chunk, &t, (t.count + CHUNK - 1) / CHUNK, t.count);
     return made;
 }
